@@ -1,0 +1,172 @@
+"""The seams of Shirabe. Methods are async, take and give sequences, and keep order and length.
+
+Each protocol has one contract suite in tests/contracts/, run on the fake and on every real part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Protocol
+
+from shirabe.types import (
+    Change,
+    Chunk,
+    Cursor,
+    Document,
+    Embedding,
+    LegHit,
+    Mode,
+    ModelInfo,
+    Output,
+    Principal,
+    Query,
+    Record,
+    Source,
+    SourceStatus,
+    Stored,
+    SyncReport,
+    TextKind,
+)
+
+
+class TokenCounter(Protocol):
+    """Counts text in the tokens of the model at hand; sync, because chunkers are."""
+
+    def count(self, text: str) -> int:
+        """Return the number of model tokens in `text`, special tokens left out."""
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return each token's (start, end) in characters of `text`."""
+
+
+class Collector(Protocol):
+    """Reads one source. Renames arrive as a Delete and an Upsert."""
+
+    async def head(self) -> Cursor:
+        """Return the cursor of the source as it is now.
+
+        Raises: NotFound, Unavailable, InvalidInput.
+        """
+
+    def changes(self, since: Cursor | None, until: Cursor) -> AsyncIterator[Change]:
+        """Yield what differs between two cursors: everything when `since` is None or no longer known to the source.
+
+        When `since` is not None but unknown (rewritten history), every document of `until` is yielded and the caller
+        deletes what was not.
+        """
+
+    async def knows(self, cursor: Cursor) -> bool:
+        """Tell whether `changes(cursor, ...)` would be a difference rather than everything."""
+
+    async def paths(self, at: Cursor) -> Mapping[str, str]:
+        """Return every indexable document's path at a cursor, with the hash of its content."""
+
+    async def get(self, path: str, at: Cursor) -> Change:
+        """Return one document at a cursor: Upsert, Skip or Failure, or Delete when it is not there."""
+
+    async def count(self, since: Cursor | None, until: Cursor) -> int:
+        """Return how many changes `changes` will yield, for progress."""
+
+
+class Chunker(Protocol):
+    """Turns a document into chunks."""
+
+    async def chunk(self, documents: Sequence[Document]) -> list[list[Chunk]]:
+        """Return each document's chunks, ordinals from 0.
+
+        Raises: InvalidInput with the place in the file.
+        """
+
+
+class Embedder(Protocol):
+    """Turns texts into embeddings."""
+
+    async def info(self) -> ModelInfo:
+        """Return the identity of the model behind this embedder."""
+
+    async def embed(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> list[Embedding]:
+        """Return one embedding per text with the outputs asked for; longer texts are cut at `max_tokens`.
+
+        Raises: InvalidInput, Unavailable, Overloaded, Timeout.
+        """
+
+
+class Reranker(Protocol):
+    """Scores passages against a query with a cross-encoder."""
+
+    async def rerank(self, query: str, passages: Sequence[str]) -> list[float]:
+        """Return one score per passage, higher is better.
+
+        Raises: Unavailable, Overloaded, Timeout.
+        """
+
+
+class Store(Protocol):
+    """Holds what is searched."""
+
+    async def write(self, records: Sequence[Record], deletes: Sequence[str], version: int) -> None:
+        """Upsert records and delete chunk ids; an older `version` never overwrites a newer one.
+
+        What was rejected transiently is retried within bounds.
+
+        Raises: PartialWrite naming exactly what was not written, Unavailable, Timeout.
+        """
+
+    async def refresh(self) -> None:
+        """Make everything written so far visible to search."""
+
+    async def legs(
+        self, query: Query, legs: Collection[str], embedding: Embedding | None, depth: int
+    ) -> dict[str, list[LegHit]]:
+        """Return the ranking of each named leg (`lexical`, `dense`, `sparse`), `depth` rows at most.
+
+        Filters and the ACL are inside each leg.
+
+        Raises: InvalidInput for an unknown filter, Unavailable, Timeout.
+        """
+
+    async def fetch(self, chunk_ids: Sequence[str], query: Query, embedding: Embedding | None) -> list[Stored]:
+        """Return the chunks that exist and the principal may see, in the order asked.
+
+        With late-interaction bits, and highlights when the query has text.
+        """
+
+    async def versions_of(self, keys: Sequence[str], query: Query) -> list[Stored]:
+        """Return the first chunk of every document under the given version keys (language versions of one page)."""
+
+    async def document(self, doc_id: str, principal: Principal) -> list[Stored]:
+        """Return a document's chunks in order; an empty list when there is none the principal may see."""
+
+    async def chunk_hashes(self, source_id: str) -> dict[str, str]:
+        """Return chunk id -> content hash of everything stored for a source, for drift and tests."""
+
+    async def generation(self) -> str:
+        """Return the name of the index generation that answers."""
+
+    async def identity(self) -> str:
+        """Return what changes when the index is made anew (its UUID): a ledger of another index is never trusted."""
+
+
+class Sources(Protocol):
+    """Manages the configured sources and keeps them true (implemented by `ingest`, used by `api`)."""
+
+    async def list(self) -> list[SourceStatus]:
+        """Return every source and how it stands."""
+
+    async def add(self, source: Source) -> None:
+        """Configure a source. Raises: InvalidInput, Forbidden."""
+
+    async def sync(self, source_id: str, *, full: bool = False) -> SyncReport:
+        """Bring a source up to date. Raises: NotFound, Overloaded when it is already syncing, Unavailable."""
+
+
+__all__ = [
+    "Chunker",
+    "Collector",
+    "Embedder",
+    "Mode",
+    "Reranker",
+    "Sources",
+    "Store",
+    "TokenCounter",
+]

@@ -1,0 +1,148 @@
+"""Every setting, built once at the entry point and passed down.
+
+Order: arguments, then environment (`SHIRABE_OPENSEARCH__URL=...`), then `shirabe.yaml` in the working directory or at
+`SHIRABE_CONFIG`, then the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+CONFIG_VARIABLE = "SHIRABE_CONFIG"
+DEFAULT_CONFIG = "shirabe.yaml"
+
+
+def default_state_dir() -> Path:
+    """Return the per-user state directory of the XDG base directory specification; for root, /var/lib/shirabe.
+
+    Root's home is closed to the unprivileged user that the engine must run as.
+    """
+    if os.geteuid() == 0 and "XDG_STATE_HOME" not in os.environ:
+        return Path("/var/lib/shirabe")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "shirabe"
+
+
+def default_cache_dir() -> Path:
+    """Return the per-user cache directory of the XDG base directory specification; for root, /var/cache/shirabe."""
+    if os.geteuid() == 0 and "XDG_CACHE_HOME" not in os.environ:
+        return Path("/var/cache/shirabe")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shirabe"
+
+
+class Section(BaseModel):
+    """A group of settings: immutable, unknown names refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OpenSearchSettings(Section):
+    """The engine. With no `url`, `shirabe up` runs the embedded node."""
+
+    url: str | None = Field(None, description="An OpenSearch >= 3.6 to use instead of the embedded node")
+    username: str | None = Field(None, description="Basic authentication")
+    password: SecretStr | None = Field(None, description="Basic authentication")
+    verify_certs: bool = Field(True, description="Check the server's certificate")
+    alias: str = Field(
+        "shirabe-chunks", pattern=r"^[a-z][a-z0-9-]{0,60}$", description="Alias of the index generations"
+    )
+    timeout_s: float = Field(10.0, gt=0, description="Bound on one request, seconds")
+    port: int = Field(0, ge=0, le=65535, description="Embedded node: HTTP port, 0 picks a free one")
+    heap_mb: int = Field(768, ge=256, description="Embedded node: JVM heap, MiB")
+    ml_commons: bool = Field(False, description="Embedded node: install ml-commons (390 MB more)")
+    java_home: Path | None = Field(None, description="Embedded node: the JDK >= 21 to use")
+
+
+class ModelSettings(Section):
+    """The models that Ray Serve hosts."""
+
+    model: str = Field("m3-mini", description="`m3-mini`, or the folder of a BGE-M3 checkpoint")
+    reranker: Path | None = Field(None, description="Folder of a bge-reranker-v2-m3 checkpoint; none: late interaction")
+    url: str | None = Field(None, description="A model server to use instead of the local Ray Serve")
+    max_tokens: int | None = Field(
+        None, ge=16, description="Longest input in tokens; default: what the model takes, at most 8192"
+    )
+    batch_tokens: int = Field(4096, ge=64, description="Token budget of one forward pass")
+    queue_tokens: int = Field(262_144, ge=1024, description="Tokens that may wait before requests are refused")
+    threads: int = Field(0, ge=0, description="Torch threads of a replica, 0: all cores")
+    device: str = Field("auto", description="`auto`, `cpu`, `cuda`")
+    min_replicas: int = Field(1, ge=1, description="Autoscaling floor of the embedder")
+    max_replicas: int = Field(1, ge=1, description="Autoscaling ceiling of the embedder")
+    timeout_s: float = Field(60.0, gt=0, description="Bound on one request, seconds")
+    port: int = Field(0, ge=0, le=65535, description="Local Ray Serve: HTTP port, 0 picks a free one")
+    dashboard_port: int = Field(0, ge=0, le=65535, description="Local Ray dashboard: port, 0 picks a free one")
+
+
+class SearchSettings(Section):
+    """The read path."""
+
+    max_top_k: int = Field(100, ge=1, description="Cap on `top_k`")
+    max_query_chars: int = Field(8_000, ge=1, description="Cap on the length of a query, characters")
+    leg_depth: int = Field(100, ge=1, description="Hits taken from each leg")
+    rerank_depth: int = Field(50, ge=1, description="Candidates that are reranked")
+    weights: dict[str, float] = Field(
+        default_factory=lambda: {"lexical": 1.0, "dense": 2.0, "sparse": 1.0}, description="Weight of each leg in RRF"
+    )
+    versions_together: bool = Field(True, description="Keep the language versions of a page together")
+
+
+class IngestSettings(Section):
+    """The write path."""
+
+    chunk_tokens: int = Field(320, ge=32, description="Longest chunk, model tokens, context line included")
+    max_file_bytes: int = Field(10_000_000, ge=1, description="Larger files are left out, with the reason")
+    batch_chunks: int = Field(64, ge=1, description="Chunks embedded and written together")
+    allowed_roots: tuple[Path, ...] = Field((), description="Folders that sources added over REST may lie in")
+
+
+class ApiSettings(Section):
+    """The facade."""
+
+    host: str = Field("127.0.0.1", description="Address to bind; beyond loopback only on purpose")
+    port: int = Field(8080, ge=0, le=65535, description="Port of REST and the search page")
+    max_body_bytes: int = Field(1_000_000, ge=1024, description="Cap on a request body")
+
+
+class Settings(BaseSettings):
+    """All of Shirabe's settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SHIRABE_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    state_dir: Path = Field(default_factory=default_state_dir, description="Index data, ledger, logs, tokens")
+    cache_dir: Path = Field(default_factory=default_cache_dir, description="Engine artifacts and model checkpoints")
+    opensearch: OpenSearchSettings = OpenSearchSettings()
+    models: ModelSettings = ModelSettings()
+    search: SearchSettings = SearchSettings()
+    ingest: IngestSettings = IngestSettings()
+    api: ApiSettings = ApiSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, environment, then the YAML file."""
+        path = Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=path)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Build the settings; `overrides` win over environment and file.
+
+    Raises: pydantic.ValidationError naming the field.
+    """
+    return Settings(**overrides)
