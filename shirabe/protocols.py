@@ -13,6 +13,7 @@ from shirabe.types import (
     Chunk,
     Cursor,
     Document,
+    Drift,
     Embedding,
     LegHit,
     Mode,
@@ -158,6 +159,15 @@ class Sources(Protocol):
 
     async def sync(self, source_id: str, *, full: bool = False) -> SyncReport:
         """Bring a source up to date. Raises: NotFound, Overloaded when it is already syncing, Unavailable."""
+
+    async def drift(self, source_id: str) -> Drift:
+        """Compare the index with the source as it is now. Raises: NotFound, Unavailable."""
+
+    async def put(self, document: Document) -> SyncReport:
+        """Index one pushed document, in place of what its `doc_id` held. Raises: InvalidInput, Forbidden, Unavailable."""
+
+    async def delete(self, doc_id: str) -> None:
+        """Remove one pushed document. Raises: NotFound, Forbidden when a configured source owns it, Unavailable."""
 
 
 __all__ = [

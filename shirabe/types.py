@@ -9,8 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +23,6 @@ Output = Literal["dense", "sparse", "tokens", "bits"]
 Mode = Literal["hybrid", "dense", "sparse", "lexical", "code"]
 Rerank = Literal["auto", "none", "late", "cross"]
 SourceKind = Literal["git", "openapi", "markdown", "sheet", "confluence", "issues", "glossary"]
-
-EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def digest(*parts: str | bytes) -> str:
@@ -77,7 +74,7 @@ class Document:
     revision: str
     updated_at: datetime
     acl: Acl = Acl()
-    meta: Mapping[str, Any] = EMPTY
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.updated_at.tzinfo is None or self.updated_at.utcoffset() != UTC.utcoffset(None):
@@ -103,7 +100,7 @@ class Chunk:
     headings: tuple[str, ...]
     lang: str
     content_hash: str
-    meta: Mapping[str, Any] = EMPTY
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def embedded_text(self) -> str:
@@ -121,7 +118,7 @@ def make_chunk(
     lang: str,
     context: str = "",
     headings: tuple[str, ...] = (),
-    meta: Mapping[str, Any] = EMPTY,
+    meta: Mapping[str, Any] | None = None,
 ) -> Chunk:
     """Build a chunk with its deterministic id and content hash."""
     return Chunk(
@@ -135,7 +132,7 @@ def make_chunk(
         headings=headings,
         lang=lang,
         content_hash=digest("chunk", kind, context, text),
-        meta=meta,
+        meta=dict(meta or {}),
     )
 
 
@@ -182,7 +179,7 @@ class Query:
 
     text: str
     top_k: int = 10
-    filters: Mapping[str, tuple[str, ...]] = EMPTY
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mode: Mode = "hybrid"
     rerank: Rerank = "auto"
     principal: Principal = Principal()
@@ -221,7 +218,7 @@ class Hit:
     stored: Stored
     score: float
     rank: int
-    legs: Mapping[str, tuple[int, float]] = EMPTY
+    legs: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +281,7 @@ class Source:
     kind: SourceKind
     location: str
     acl: Acl = Acl(public=True)
-    options: Mapping[str, Any] = EMPTY
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

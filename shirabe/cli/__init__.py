@@ -1,0 +1,30 @@
+"""The command line. Heavy parts are imported by the commands that need them: `shirabe search` starts in a blink."""
+
+from __future__ import annotations
+
+import typer
+
+from shirabe import __version__
+from shirabe.cli import read_commands, run_commands, write_commands
+from shirabe.cli.output import out
+
+app = typer.Typer(name="shirabe", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(run_commands.up)
+app.command()(run_commands.down)
+app.command()(run_commands.status)
+app.command()(write_commands.ingest)
+app.command()(write_commands.sync)
+app.command()(write_commands.drift)
+app.command()(read_commands.search)
+app.command("eval")(read_commands.evaluate)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    out.print(__version__)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

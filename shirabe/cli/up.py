@@ -1,0 +1,166 @@
+"""`shirabe up`: the engine, the models and the facade as one foreground process that watches them."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import psutil
+import structlog
+
+from api.main import ApiServer, create_app
+from api.search import SearchPath
+from opensearch.node import EmbeddedNode
+from shirabe.cli.compose import Parts, open_parts
+from shirabe.cli.models_process import ModelsProcess, Ready, ensure_checkpoint
+from shirabe.errors import InvalidInput, ShirabeError, Unavailable
+from shirabe.runtime import RUN_FILE, Runtime, read_runtime, write_runtime
+from shirabe.settings import Settings
+
+LOCK_FILE = "up.lock"
+RESTARTS = 5
+RESTART_WINDOW_S = 600.0
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def only_one(state_dir: Path) -> AsyncIterator[None]:
+    """Hold the state directory for this process. Raises: InvalidInput naming who holds it."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(state_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            runtime = read_runtime(state_dir)
+            at = f" at {runtime.api_url} (pid {runtime.pid})" if runtime else ""
+            raise InvalidInput(f"Shirabe already runs{at}; stop it with `shirabe down`", str(state_dir)) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def require_free_port(host: str, port: int) -> int:
+    """Return a port that can be bound; 0 picks one. Raises: InvalidInput naming the port."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InvalidInput(f"port {port} on {host} cannot be used: {error.strerror}", "--port") from None
+        return int(probe.getsockname()[1])
+
+
+async def keep_alive(name: str, wait: Callable[[], Awaitable[object]], start: Callable[[], Awaitable[object]]) -> None:
+    """Restart a part whenever it ends. Raises: Unavailable after too many restarts in too short a time."""
+    restarts: list[float] = []
+    while True:
+        status = await wait()
+        now = time.monotonic()
+        restarts = [at for at in restarts if now - at < RESTART_WINDOW_S] + [now]
+        if len(restarts) > RESTARTS:
+            raise Unavailable(f"{name} ended {len(restarts)} times within {RESTART_WINDOW_S / 60:.0f} minutes")
+        log.warning("a part ended and is started again", part=name, status=status)
+        with suppress(ShirabeError):
+            await start()
+
+
+async def run_up(settings: Settings, when_ready: Callable[[Runtime, Parts], Awaitable[None]]) -> None:
+    """Start everything, call `when_ready`, and run until SIGINT or SIGTERM; whatever was started is stopped.
+
+    Raises: InvalidInput (a taken port, a second `up`), Unavailable, Timeout.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(only_one(settings.state_dir))
+        port = require_free_port(settings.api.host, settings.api.port)
+        work = asyncio.create_task(_run(settings, port, stack, when_ready))
+        ended = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+            work.cancel()
+            await _outcome(work)
+
+
+async def _outcome(work: asyncio.Task[None]) -> None:
+    """Wait for the work to end. Raises: what it failed with, taken out of the task groups around it."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        return
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
+async def _run(
+    settings: Settings, port: int, stack: AsyncExitStack, when_ready: Callable[[Runtime, Parts], Awaitable[None]]
+) -> None:
+    async with asyncio.TaskGroup() as starting:
+        engine = starting.create_task(_start_engine(settings, stack))
+        served = starting.create_task(_start_models(settings, stack))
+    node, opensearch_url = engine.result()
+    models, ready, checkpoint = served.result()
+    parts = await stack.enter_async_context(open_parts(settings, opensearch_url, ready.url, checkpoint))
+    search = SearchPath(parts.store, parts.models, _reranker(settings, parts), settings.search)
+    app = create_app(search, parts.store, parts.models, parts.sources, settings.api)
+    server = ApiServer(app, settings.api.host, port)
+    await server.start()
+    stack.push_async_callback(server.stop)
+    runtime = Runtime(
+        pid=os.getpid(),
+        started=psutil.Process().create_time(),
+        api_url=f"http://{settings.api.host}:{port}",
+        opensearch_url=opensearch_url,
+        models_url=ready.url,
+        checkpoint=checkpoint,
+        dashboard_url=ready.dashboard_url,
+        token_path=ready.token_path,
+    )
+    write_runtime(settings.state_dir, runtime)
+    stack.callback((settings.state_dir / RUN_FILE).unlink, missing_ok=True)
+    await when_ready(runtime, parts)
+    async with asyncio.TaskGroup() as watching:
+        if node is not None:
+            watching.create_task(keep_alive("opensearch", node.wait_dead, node.start))
+        if models is not None:
+            models_port = int(ready.url.rsplit(":", 1)[1])
+            watching.create_task(keep_alive("models", models.wait, lambda: models.start(models_port)))
+        watching.create_task(asyncio.Event().wait())
+
+
+def _reranker(settings: Settings, parts: Parts) -> object | None:
+    return parts.models if settings.models.reranker else None
+
+
+async def _start_engine(settings: Settings, stack: AsyncExitStack) -> tuple[EmbeddedNode | None, str]:
+    if settings.opensearch.url:
+        return None, settings.opensearch.url
+    node = EmbeddedNode(settings.opensearch, settings.state_dir, settings.cache_dir)
+    stack.push_async_callback(node.stop)
+    return node, await node.start()
+
+
+async def _start_models(settings: Settings, stack: AsyncExitStack) -> tuple[ModelsProcess | None, Ready, Path]:
+    checkpoint = await ensure_checkpoint(settings)
+    if settings.models.url:
+        return None, Ready(url=settings.models.url), checkpoint
+    models = ModelsProcess(settings, checkpoint)
+    stack.push_async_callback(models.stop)
+    port = require_free_port("127.0.0.1", settings.models.port)
+    return models, await models.start(port), checkpoint
