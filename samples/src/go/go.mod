@@ -1,0 +1,3 @@
+module akane.example/outbox-relay
+
+go 1.22

@@ -1,0 +1,1 @@
+"""Akane: orders of a fictional shop, from acceptance to shipping."""
