@@ -9,8 +9,9 @@ and keys are always text (`200:` under `responses`).
 from __future__ import annotations
 
 import json
+import math
 import re
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 import yaml
 
@@ -31,8 +32,8 @@ _TAG: Final = "tag:yaml.org,2002:"
 class _PlainLoader(yaml.CSafeLoader):
     """Builds dict (keys as text), list, str, int, float, bool and None; any other tag is an error."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (PyYAML's own protocol)
-    yaml_constructors: dict[str | None, Any] = {}  # noqa: RUF012 (the same)
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (PyYAML's declaration)
+    yaml_constructors: ClassVar[dict[str | None, Any]] = {}
 
     def mapping(self, node: yaml.MappingNode) -> dict[str, Any]:
         self.flatten_mapping(node)
@@ -48,9 +49,12 @@ class _PlainLoader(yaml.CSafeLoader):
 
     def number(self, node: yaml.ScalarNode) -> int | float:
         try:
-            return int(node.value) if node.tag == f"{_TAG}int" else float(node.value)
+            number: int | float = int(node.value) if node.tag == f"{_TAG}int" else float(node.value)
         except ValueError:
-            raise yaml.constructor.ConstructorError(None, None, "not a number", node.start_mark) from None
+            number = math.nan
+        if isinstance(number, float) and not math.isfinite(number):
+            raise yaml.constructor.ConstructorError(None, None, "not a number", node.start_mark)
+        return number
 
     def undefined(self, node: yaml.Node) -> NoReturn:
         raise yaml.constructor.ConstructorError(None, None, f"tag {node.tag} is not allowed", node.start_mark)
@@ -59,6 +63,7 @@ class _PlainLoader(yaml.CSafeLoader):
 _PlainLoader.add_constructor(f"{_TAG}map", _PlainLoader.mapping)
 _PlainLoader.add_constructor(f"{_TAG}seq", _PlainLoader.sequence)
 _PlainLoader.add_constructor(f"{_TAG}str", lambda _, node: node.value)
+_PlainLoader.add_constructor(f"{_TAG}merge", lambda _, node: node.value)  # `<<` as a value is only text
 _PlainLoader.add_constructor(f"{_TAG}null", lambda _, __: None)
 _PlainLoader.add_constructor(f"{_TAG}bool", lambda _, node: node.value.lower() == "true")
 _PlainLoader.add_constructor(f"{_TAG}int", _PlainLoader.number)
@@ -134,7 +139,7 @@ def _check_size(text: str, place: str, max_nodes: int, max_depth: int) -> None:
             continue
         if not isinstance(event, yaml.NodeEvent):
             continue
-        at = f"{place}:{event.start_mark.line + 1}:{event.start_mark.column + 1}"
+        at = _at(place, event.start_mark)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
                 raise InvalidInput(f"alias *{event.anchor} is inside its own anchor or unknown", at)
@@ -156,7 +161,10 @@ def _check_size(text: str, place: str, max_nodes: int, max_depth: int) -> None:
 
 def _invalid(error: yaml.YAMLError, place: str) -> InvalidInput:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
         reason = " ".join(part for part in (error.context, error.problem) if part)
-        return InvalidInput(reason, f"{place}:{mark.line + 1}:{mark.column + 1}")
+        return InvalidInput(reason, _at(place, error.problem_mark))
     return InvalidInput(str(error).splitlines()[0], place)
+
+
+def _at(place: str, mark: Any) -> str:
+    return f"{place}:{mark.line + 1}:{mark.column + 1}"

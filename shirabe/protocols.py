@@ -129,7 +129,15 @@ class Store(Protocol):
     async def fetch(self, chunk_ids: Sequence[str], query: Query, embedding: Embedding | None) -> list[Stored]:
         """Return the chunks that exist and the principal may see, in the order asked.
 
-        With late-interaction bits, and highlights when the query has text.
+        With highlights when the query has text, and late-interaction bits when there is an embedding to compare with.
+        """
+
+    async def scores(
+        self, chunk_ids: Sequence[str], query: Query, embedding: Embedding | None
+    ) -> dict[str, dict[str, float]]:
+        """Return leg -> chunk id -> score of exactly these chunks, for every leg the query and embedding allow.
+
+        A chunk that a leg does not match, or that the principal may not see, is absent from it.
         """
 
     async def versions_of(self, keys: Sequence[str], query: Query) -> list[Stored]:
@@ -164,7 +172,7 @@ class Sources(Protocol):
         """Compare the index with the source as it is now. Raises: NotFound, Unavailable."""
 
     async def put(self, document: Document) -> SyncReport:
-        """Index one pushed document, in place of what its `doc_id` held. Raises: InvalidInput, Forbidden, Unavailable."""
+        """Index one pushed document in place of what its id held. Raises: InvalidInput, Forbidden, Unavailable."""
 
     async def delete(self, doc_id: str) -> None:
         """Remove one pushed document. Raises: NotFound, Forbidden when a configured source owns it, Unavailable."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.chunkers import StructureChunker
+from ingest.chunkers import CHUNKER_VERSION, StructureChunker
 from ingest.job import SyncJob
 from ingest.sources import IngestSources
 from opensearch.store import OpenSearchStore, open_store
@@ -37,7 +37,7 @@ async def open_parts(
     models = ModelClient(models_url, settings.models.timeout_s)
     try:
         engine = settings.opensearch.model_copy(update={"url": opensearch_url})
-        store = await open_store(engine, await models.info())
+        store = await open_store(engine, await models.info(), chunker_version=CHUNKER_VERSION)
         try:
             chunker = StructureChunker(CheckpointTokens(checkpoint), settings.ingest.chunk_tokens)
             job = SyncJob(store, models, chunker, settings)

@@ -68,7 +68,7 @@ def up(
             out.print(f"ready {runtime.api_url}", highlight=False)
         sys.stdout.flush()
 
-    asyncio.run(run_up(settings, when_ready))
+    asyncio.run(run_up(settings, when_ready, quiet=json_))
 
 
 @reports_errors

@@ -73,7 +73,7 @@ async def keep_alive(name: str, wait: Callable[[], Awaitable[object]], start: Ca
             await start()
 
 
-async def run_up(settings: Settings, when_ready: Callable[[Runtime, Parts], Awaitable[None]]) -> None:
+async def run_up(settings: Settings, when_ready: Callable[[Runtime, Parts], Awaitable[None]], *, quiet: bool) -> None:
     """Start everything, call `when_ready`, and run until SIGINT or SIGTERM; whatever was started is stopped.
 
     Raises: InvalidInput (a taken port, a second `up`), Unavailable, Timeout.
@@ -85,7 +85,7 @@ async def run_up(settings: Settings, when_ready: Callable[[Runtime, Parts], Awai
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(only_one(settings.state_dir))
         port = require_free_port(settings.api.host, settings.api.port)
-        work = asyncio.create_task(_run(settings, port, stack, when_ready))
+        work = asyncio.create_task(_run(settings, port, stack, when_ready, quiet))
         ended = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -109,15 +109,19 @@ async def _outcome(work: asyncio.Task[None]) -> None:
 
 
 async def _run(
-    settings: Settings, port: int, stack: AsyncExitStack, when_ready: Callable[[Runtime, Parts], Awaitable[None]]
+    settings: Settings,
+    port: int,
+    stack: AsyncExitStack,
+    when_ready: Callable[[Runtime, Parts], Awaitable[None]],
+    quiet: bool,
 ) -> None:
     async with asyncio.TaskGroup() as starting:
-        engine = starting.create_task(_start_engine(settings, stack))
+        engine = starting.create_task(_start_engine(settings, stack, quiet))
         served = starting.create_task(_start_models(settings, stack))
     node, opensearch_url = engine.result()
     models, ready, checkpoint = served.result()
     parts = await stack.enter_async_context(open_parts(settings, opensearch_url, ready.url, checkpoint))
-    search = SearchPath(parts.store, parts.models, _reranker(settings, parts), settings.search)
+    search = SearchPath(parts.store, parts.models, parts.models if settings.models.reranker else None, settings.search)
     app = create_app(search, parts.store, parts.models, parts.sources, settings.api)
     server = ApiServer(app, settings.api.host, port)
     await server.start()
@@ -144,14 +148,10 @@ async def _run(
         watching.create_task(asyncio.Event().wait())
 
 
-def _reranker(settings: Settings, parts: Parts) -> object | None:
-    return parts.models if settings.models.reranker else None
-
-
-async def _start_engine(settings: Settings, stack: AsyncExitStack) -> tuple[EmbeddedNode | None, str]:
+async def _start_engine(settings: Settings, stack: AsyncExitStack, quiet: bool) -> tuple[EmbeddedNode | None, str]:
     if settings.opensearch.url:
         return None, settings.opensearch.url
-    node = EmbeddedNode(settings.opensearch, settings.state_dir, settings.cache_dir)
+    node = EmbeddedNode(settings.opensearch, settings.state_dir, settings.cache_dir, quiet=quiet)
     stack.push_async_callback(node.stop)
     return node, await node.start()
 

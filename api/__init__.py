@@ -1,0 +1,1 @@
+"""The facade: REST, the search page, and the read path behind them."""

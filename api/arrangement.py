@@ -1,0 +1,74 @@
+"""The last steps of the read path: no document crowds the page, and a page's language versions stand together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from shirabe.types import Stored
+
+PAGE_KINDS = frozenset({"section", "table", "code_block"})
+"""Kinds of pages that exist in several languages."""
+PROSE_KINDS = PAGE_KINDS | {"text"}
+HITS_PER_PROSE_DOCUMENT = 1
+HITS_PER_DOCUMENT = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranked:
+    """A candidate on its way to be a hit; `score` is of the last stage that scored it."""
+
+    stored: Stored
+    score: float
+    legs: Mapping[str, tuple[int, float]]
+
+
+def diverse(ranked: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
+    """Split a ranking in two, both in its order: what stands first, and what a document has beyond its share.
+
+    A prose document is one answer, shown by its best chunk; code, operations and records answer apart, to a limit.
+    """
+    seen: Counter[str] = Counter()
+    first: list[Ranked] = []
+    overflow: list[Ranked] = []
+    for item in ranked:
+        chunk = item.stored.chunk
+        share = HITS_PER_PROSE_DOCUMENT if chunk.kind in PROSE_KINDS else HITS_PER_DOCUMENT
+        (first if seen[chunk.doc_id] < share else overflow).append(item)
+        seen[chunk.doc_id] += 1
+    return first, overflow
+
+
+def page_keys(ranked: Sequence[Ranked]) -> list[str]:
+    """Return the version keys of the pages in a ranking, each once, best first."""
+    return list(dict.fromkeys(item.stored.version_key for item in ranked if item.stored.chunk.kind in PAGE_KINDS))
+
+
+def together(ranked: Sequence[Ranked], siblings: Sequence[Stored]) -> list[Ranked]:
+    """Return a ranking with each page's other language versions directly after its best one.
+
+    Args:
+        ranked: one item per prose document, best first.
+        siblings: chunks that stand for documents the ranking may lack; each goes after the page it is a version of,
+            with that page's score, for it has none of its own.
+    """
+    pages: dict[str, list[Ranked]] = {}
+    for item in ranked:
+        if item.stored.chunk.kind in PAGE_KINDS:
+            pages.setdefault(item.stored.version_key, []).append(item)
+    present = {item.stored.chunk.doc_id for item in ranked}
+    for stored in siblings:
+        versions = pages.get(stored.version_key)
+        if versions and stored.chunk.doc_id not in present:
+            present.add(stored.chunk.doc_id)
+            versions.append(Ranked(stored, versions[0].score, {}))
+    arranged: list[Ranked] = []
+    for item in ranked:
+        if item.stored.chunk.kind not in PAGE_KINDS:
+            arranged.append(item)
+            continue
+        for place, version in enumerate(pages.pop(item.stored.version_key, ()), start=1):
+            note = {} if place == 1 else {"version": (place, version.score)}
+            arranged.append(replace(version, legs={**version.legs, **note}))
+    return arranged

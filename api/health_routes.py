@@ -1,0 +1,65 @@
+"""What watches the facade: alive, ready, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from api.metrics import Metrics
+from api.problems import RETRY_AFTER_S, problem
+from shirabe.errors import ShirabeError
+from shirabe.protocols import Embedder, Store
+
+READY_TIMEOUT_S = 2.0
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+def health_routes(store: Store, embedder: Embedder, metrics: Metrics) -> APIRouter:
+    """Return the routes of watching."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/healthz")
+    async def get_healthz() -> Health:
+        """Tell that the process is alive, whatever it depends on."""
+        return Health()
+
+    @routes.get("/readyz", response_model=Health)
+    async def get_readyz() -> Health | Response:
+        """Tell whether the search engine and the embedding model answer, and which does not."""
+        answers = await asyncio.gather(_answers(store.generation()), _answers(embedder.info()))
+        missing = [part for part, answers_now in zip(("store", "embedder"), answers, strict=True) if not answers_now]
+        if missing:
+            return problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "unavailable",
+                f"no answer from: {', '.join(missing)}",
+                {"Retry-After": str(RETRY_AFTER_S)},
+                missing=missing,
+            )
+        return Health()
+
+    @routes.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def get_metrics() -> Response:
+        """Return the metrics in the Prometheus text format."""
+        return Response(metrics.exposition(), media_type=metrics.content_type)
+
+    return routes
+
+
+async def _answers(asked: Awaitable[object]) -> bool:
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            await asked
+    except (ShirabeError, TimeoutError):
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""The shapes of searching over REST, and the words the other shapes share; unknown fields are refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shirabe.types import Acl, Hit, Mode, Query, Rerank, SearchResult
+
+NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
+Line = Annotated[str, StringConstraints(max_length=1_000, pattern=NO_CONTROL)]
+NonEmptyLine = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=NO_CONTROL)]
+SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+class Strict(BaseModel):
+    """A shape whose unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SearchRequest(Strict):
+    """What is asked."""
+
+    query: str = Field(
+        description="Question, term or identifier, in Japanese or English", examples=["注文のキャンセル"]
+    )
+    top_k: int = Field(10, ge=1, strict=True, description="Number of hits")
+    filters: dict[str, str | list[str]] = Field(
+        default_factory=dict,
+        description="A field and the value, or any of the values, it must have",
+        examples=[{"lang": "ja", "kind": ["section", "table"]}],
+    )
+    mode: Mode = Field("hybrid", description="The legs that are asked; `code`: all legs, over code only")
+    rerank: Rerank = Field(
+        "auto",
+        description="`auto`: the cross-encoder where there is one, else late interaction; none in single-leg modes",
+    )
+    explain: bool = Field(False, strict=True, description="Give each hit's rank and score in each leg and stage")
+
+    def to_query(self) -> Query:
+        """Return the query this request asks, by an anonymous principal: it sees what is public."""
+        return Query(
+            text=self.query,
+            top_k=self.top_k,
+            filters={
+                name: (value,) if isinstance(value, str) else tuple(value) for name, value in self.filters.items()
+            },
+            mode=self.mode,
+            rerank=self.rerank,
+            explain=self.explain,
+        )
+
+
+class LegPlace(BaseModel):
+    """Where a hit stood in one leg or stage; scores of two stages are not comparable."""
+
+    rank: int
+    score: float
+
+
+class HitBody(BaseModel):
+    """One hit."""
+
+    chunk_id: str
+    doc_id: str
+    title: str
+    text: str
+    context: str = Field(description="Title, headings or scope that the text stands under")
+    highlights: list[str] = Field(description="HTML-escaped fragments with the matched words in <em>")
+    uri: str
+    locator: str = Field(description="The exact place, at the revision given")
+    path: str
+    source: str
+    revision: str
+    lang: str
+    kind: str
+    score: float
+    headings: list[str]
+    updated_at: datetime
+    legs: dict[str, LegPlace] | None = Field(None, description="Present when `explain` is asked for")
+
+    @classmethod
+    def of(cls, hit: Hit, *, explain: bool) -> Self:
+        """Return the body of a hit."""
+        stored, chunk = hit.stored, hit.stored.chunk
+        legs = {name: LegPlace(rank=rank, score=score) for name, (rank, score) in hit.legs.items()} if explain else None
+        return cls(
+            chunk_id=chunk.chunk_id,
+            doc_id=chunk.doc_id,
+            title=stored.title,
+            text=chunk.text,
+            context=chunk.context,
+            highlights=list(stored.highlights),
+            uri=stored.uri,
+            locator=chunk.locator,
+            path=stored.path,
+            source=stored.source_id,
+            revision=stored.revision,
+            lang=chunk.lang,
+            kind=chunk.kind,
+            score=hit.score,
+            headings=list(chunk.headings),
+            updated_at=stored.updated_at,
+            legs=legs,
+        )
+
+
+class SearchAnswer(BaseModel):
+    """What a search returns."""
+
+    hits: list[HitBody]
+    glossary: list[dict[str, Any]] = Field(description="Glossary entries that the query names")
+    took_ms: float
+    stages_ms: dict[str, float]
+    generation: str = Field(description="The index generation that answered")
+    degraded: list[str] = Field(description="Parts that were missing: `embedder`, `rerank`")
+
+    @classmethod
+    def of(cls, result: SearchResult, *, explain: bool) -> Self:
+        """Return the body of a result."""
+        return cls(
+            hits=[HitBody.of(hit, explain=explain) for hit in result.hits],
+            glossary=[],
+            took_ms=round(result.took_ms, 2),
+            stages_ms={name: round(took, 2) for name, took in result.stages_ms.items()},
+            generation=result.generation,
+            degraded=list(result.degraded),
+        )
+
+
+class AclBody(Strict):
+    """Who may see: everyone when `public`, else the named principals."""
+
+    public: bool = False
+    principals: list[NonEmptyLine] = Field(default_factory=list, max_length=1_000)
+
+    def to_acl(self) -> Acl:
+        """Return the ACL."""
+        return Acl(self.public, tuple(self.principals))
+
+
+PUBLIC = AclBody(public=True)

@@ -1,0 +1,220 @@
+"""The read path: embed, ask the legs, fuse, rerank, arrange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from api.arrangement import Ranked, diverse, page_keys, together
+from api.limits import checked
+from api.rerank import ForeignTokens, LateWeights, combine, late_scores
+from api.stages import Progress, StageTimeouts, within
+from shirabe.errors import InvalidInput, Transient, Unavailable
+from shirabe.fusion import reciprocal_rank_fusion
+from shirabe.protocols import Embedder, Reranker, Store
+from shirabe.settings import SearchSettings
+from shirabe.types import Embedding, Floats, Hit, LegHit, Output, Query, Rerank, SearchResult
+
+CROSS_DEPTH = 20
+"""Candidates that late interaction finds worth a cross-encoder."""
+
+T = TypeVar("T")
+Legs = dict[str, list[LegHit]]
+LegScores = Mapping[str, Mapping[str, float]]
+
+
+class SearchPath:
+    """Answers queries over a store and models.
+
+    `rerank="auto"` means the cross-encoder where there is one, else late interaction, in the modes `hybrid` and `code`;
+    in the modes of a single leg it means none, so that they show that leg as it is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        reranker: Reranker | None,
+        settings: SearchSettings,
+        weights: LateWeights = LateWeights(),  # noqa: B008 - frozen
+        timeouts: StageTimeouts = StageTimeouts(),  # noqa: B008 - frozen
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._reranker = reranker
+        self._settings = settings
+        self._weights = weights
+        self._timeouts = timeouts
+
+    async def search(self, query: Query) -> SearchResult:
+        """Return the best hits the principal may see.
+
+        A model that is missing is told in `degraded`, and the search does without it where it can.
+
+        Raises: InvalidInput; Unavailable or Timeout when the store is gone, or the model in modes `dense` and `sparse`.
+        """
+        query = checked(query, self._settings)
+        progress = Progress()
+        rerank = self._rerank_of(query, progress)
+        embedding = await self._embed(query, rerank, progress)
+        with progress.stage("legs"):
+            asked = self._askable(query, embedding)
+            legs, generation = await asyncio.gather(
+                self._ask_store(self._store.legs(query, asked, embedding, self._settings.leg_depth)),
+                self._ask_store(self._store.generation()),
+            )
+        fused = self._fused(query, legs)
+        ranked, exact = await self._fetch(query, None if rerank == "none" else embedding, fused, legs, progress)
+        if rerank != "none" and ranked and embedding is not None:
+            ranked = await self._late(embedding, exact, ranked, progress)
+        if rerank == "cross" and ranked:
+            ranked = await self._cross(query, ranked, progress)
+        arranged = await self._arrange(query, ranked, progress)
+        hits = tuple(
+            Hit(item.stored, item.score, rank, item.legs) for rank, item in enumerate(arranged[: query.top_k], start=1)
+        )
+        degraded = tuple(dict.fromkeys(progress.degraded))
+        return SearchResult(hits, progress.took_ms, progress.stages_ms, generation, degraded)
+
+    def _rerank_of(self, query: Query, progress: Progress) -> Rerank:
+        if query.rerank == "auto":
+            if query.mode not in ("hybrid", "code"):
+                return "none"
+            return "cross" if self._reranker else "late"
+        if query.rerank == "cross" and self._reranker is None:
+            progress.degraded.append("rerank")
+            return "late"
+        return query.rerank
+
+    def _legs_of(self, query: Query) -> list[str]:
+        if query.mode in ("hybrid", "code"):
+            return [name for name, weight in self._settings.weights.items() if weight > 0]
+        return [query.mode]
+
+    async def _embed(self, query: Query, rerank: Rerank, progress: Progress) -> Embedding | None:
+        outputs: set[Output] = {leg for leg in ("dense", "sparse") if leg in self._legs_of(query)}
+        if rerank != "none":
+            outputs |= {"dense", "tokens"}
+        if not outputs:
+            return None
+        try:
+            with progress.stage("embed"):
+                asked = self._embedder.embed([query.text], "query", outputs)
+                return (await within(self._timeouts.embed_s, asked, "the embedding model"))[0]
+        except Transient as error:
+            if query.mode in ("dense", "sparse"):
+                raise Unavailable(f"mode {query.mode} needs the embedding model: {error.message}") from error
+            progress.degraded.append("embedder")
+            return None
+
+    def _askable(self, query: Query, embedding: Embedding | None) -> list[str]:
+        """Return the legs of the mode that this query can be asked of: a leg needs its part of the embedding."""
+        parts = {
+            "lexical": True,
+            "dense": embedding is not None and embedding.dense is not None,
+            "sparse": embedding is not None and embedding.sparse is not None,
+        }
+        if query.mode == "sparse" and not parts["sparse"]:
+            raise InvalidInput("the model in use gives no sparse weights", "mode")
+        return [leg for leg in self._legs_of(query) if parts.get(leg)]
+
+    def _fused(self, query: Query, legs: Legs) -> list[tuple[str, float]]:
+        """Return the best of the fused legs: as many as are reranked, or as are asked for."""
+        weights = {leg: self._settings.weights.get(leg, 1.0) for leg in legs}
+        return reciprocal_rank_fusion(legs, weights)[: max(self._settings.rerank_depth, query.top_k)]
+
+    async def _fetch(
+        self,
+        query: Query,
+        embedding: Embedding | None,
+        fused: Sequence[tuple[str, float]],
+        legs: Legs,
+        progress: Progress,
+    ) -> tuple[list[Ranked], LegScores]:
+        """Return the candidates and, when there is an embedding to rerank with, their exact scores in the legs."""
+        if not fused:
+            return [], {}
+        names = [name for name, _ in fused]
+        exact: LegScores = {}
+        with progress.stage("fetch"):
+            fetched = self._ask_store(self._store.fetch(names, query, embedding))
+            if embedding is None:
+                stored = await fetched
+            else:
+                asked = self._store.scores(names, query, Embedding(dense=embedding.dense))
+                stored, exact = await asyncio.gather(fetched, self._ask_store(asked))
+        by_id = {item.chunk.chunk_id: item for item in stored}
+        places: dict[str, dict[str, tuple[int, float]]] = {name: {} for name in by_id}
+        for leg, rows in legs.items():
+            for row in rows:
+                if row.chunk_id in places:
+                    places[row.chunk_id][leg] = (row.rank, row.score)
+        ranked = [
+            Ranked(by_id[name], score, {**places[name], "fused": (rank, score)})
+            for rank, (name, score) in enumerate(fused, start=1)
+            if name in by_id
+        ]
+        return ranked, exact
+
+    async def _late(
+        self, embedding: Embedding, exact: LegScores, ranked: Sequence[Ranked], progress: Progress
+    ) -> list[Ranked]:
+        """Rank by late interaction combined with the exact scores of the same candidates."""
+        if embedding.tokens is None:
+            progress.degraded.append("rerank")
+            return list(ranked)
+        names = [item.stored.chunk.chunk_id for item in ranked]
+        with progress.stage("late"):
+            try:
+                late = await asyncio.to_thread(late_scores, embedding.tokens, [item.stored.bits for item in ranked])
+            except ForeignTokens:
+                progress.degraded.append("rerank")
+                return list(ranked)
+            dense = _in_order(names, exact.get("dense", {}), absent=np.nan)
+            lexical = _in_order(names, exact.get("lexical", {}), absent=0.0)
+            fused = np.asarray([item.score for item in ranked], dtype=np.float32)
+            scores = combine(late, dense, lexical, fused, self._weights)
+            return _reordered(ranked, scores.tolist(), "late")
+
+    async def _cross(self, query: Query, ranked: Sequence[Ranked], progress: Progress) -> list[Ranked]:
+        if self._reranker is None:
+            return list(ranked)
+        worth, rest = ranked[:CROSS_DEPTH], ranked[CROSS_DEPTH:]
+        passages = [item.stored.chunk.embedded_text for item in worth]
+        try:
+            with progress.stage("cross"):
+                asked = self._reranker.rerank(query.text, passages)
+                scores = await within(self._timeouts.rerank_s, asked, "the reranker")
+        except Transient:
+            progress.degraded.append("rerank")
+            return list(ranked)
+        return [*_reordered(worth, scores, "cross"), *rest]
+
+    async def _arrange(self, query: Query, ranked: Sequence[Ranked], progress: Progress) -> list[Ranked]:
+        first, overflow = diverse(ranked)
+        if self._settings.versions_together:
+            keys = page_keys(first[: query.top_k])
+            if keys:
+                with progress.stage("versions"):
+                    first = together(first, await self._ask_store(self._store.versions_of(keys, query)))
+        return [*first, *overflow]
+
+    async def _ask_store(self, asked: Awaitable[T]) -> T:
+        return await within(self._timeouts.store_s, asked, "the search engine")
+
+
+def _in_order(names: Sequence[str], scores: Mapping[str, float], absent: float) -> Floats:
+    return np.asarray([scores.get(name, absent) for name in names], dtype=np.float32)
+
+
+def _reordered(ranked: Sequence[Ranked], scores: Sequence[float], stage: str) -> list[Ranked]:
+    """Return the candidates by a stage's scores, ties in the order they came; each carries its place in the stage."""
+    order = sorted(range(len(ranked)), key=lambda place: -scores[place])
+    return [
+        replace(ranked[place], score=scores[place], legs={**ranked[place].legs, stage: (rank, scores[place])})
+        for rank, place in enumerate(order, start=1)
+    ]

@@ -1,0 +1,1 @@
+"""Performance, always against a named peer in the same run."""

@@ -1,0 +1,284 @@
+"""What was indexed: sources, cursors, documents and chunks, written ahead of the index and settled after it.
+
+Before chunks are written their ids are an intent; once the index acknowledged the whole document the intent is
+settled. Whatever ends a run in between, the next one knows every id that may be in the index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ingest.ledger_schema import open_ledger
+from shirabe.errors import Unavailable
+from shirabe.types import Acl, Failure, Source
+
+_KEPT_RUNS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One source in one index. `stamp` names the model, chunker and options that its documents were made with."""
+
+    scope: int
+    cursor: str | None
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One document as indexed; `pending`: a write was begun and not acknowledged."""
+
+    doc_id: str
+    content_hash: str
+    stamp: str
+    pending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One document whose chunks (id to content hash) are all in the index, its orphans gone."""
+
+    path: str
+    doc_id: str
+    content_hash: str
+    revision: str
+    stamp: str
+    chunks: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why a document is not as its source has it.
+
+    `fingerprint` names the content and the stamp that failed: the same is not tried again, unless `retry`.
+    """
+
+    path: str
+    reason: str
+    revision: str = ""
+    fingerprint: str = ""
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a scope stands, for a status."""
+
+    documents: int
+    chunks: int
+    failures: tuple[Failure, ...]
+    last_sync: datetime | None
+
+
+class Ledger:
+    """The ledger of one state directory. Methods block for milliseconds and may be called from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = open_ledger(path)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def put_source(self, source: Source) -> None:
+        """Configure a source, in place of one of the same name."""
+        acl = json.dumps({"public": source.acl.public, "principals": source.acl.principals})
+        options = json.dumps(dict(source.options), sort_keys=True)
+        row = (source.source_id, source.kind, source.location, acl, options)
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?)", row)
+
+    def sources(self) -> list[Source]:
+        """Return every configured source, by name."""
+        rows = self._rows("SELECT source_id, kind, location, acl, options FROM sources ORDER BY source_id")
+        return [
+            Source(name, kind, location, _acl(acl), json.loads(options)) for name, kind, location, acl, options in rows
+        ]
+
+    def scope(self, source_id: str, index_id: str) -> Scope:
+        """Return what is known of a source in an index, made when new."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO scopes (source_id, index_id) VALUES (?, ?)", (source_id, index_id)
+            )
+            row = connection.execute(
+                "SELECT scope, cursor, stamp FROM scopes WHERE source_id = ? AND index_id = ?", (source_id, index_id)
+            ).fetchone()
+        return Scope(*row)
+
+    def begin_run(self, scope: int) -> tuple[int, int]:
+        """Return a new run's number and its write version, greater than that of every run before."""
+        now_s = time.time()
+        with self._transaction() as connection:
+            (version,) = connection.execute(
+                "UPDATE scopes SET version = max(version + 1, ?) WHERE scope = ? RETURNING version",
+                (int(now_s * 1000), scope),
+            ).fetchone()
+            (run,) = connection.execute(
+                "INSERT INTO runs (scope, started, outcome) VALUES (?, ?, 'running') RETURNING run", (scope, now_s)
+            ).fetchone()
+            connection.execute(
+                "DELETE FROM runs WHERE scope = ? AND run NOT IN"
+                " (SELECT run FROM runs WHERE scope = ? ORDER BY run DESC LIMIT ?)",
+                (scope, scope, _KEPT_RUNS),
+            )
+        return run, version
+
+    def end_run(self, run: int, outcome: str) -> None:
+        """Record how a run ended when it did not succeed."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE runs SET finished = ?, outcome = ? WHERE run = ?", (time.time(), outcome, run))
+
+    def succeed(self, run: int, scope: int, cursor: str, stamp: str) -> None:
+        """Move the cursor and record the run's success, both or neither."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE scopes SET cursor = ?, stamp = ? WHERE scope = ?", (cursor, stamp, scope))
+            connection.execute("UPDATE runs SET finished = ?, outcome = 'success' WHERE run = ?", (time.time(), run))
+
+    def entries(self, scope: int) -> dict[str, Entry]:
+        """Return every document of a scope by path."""
+        rows = self._rows("SELECT path, doc_id, content_hash, stamp, pending FROM documents WHERE scope = ?", scope)
+        return {path: Entry(doc_id, content, stamp, bool(pending)) for path, doc_id, content, stamp, pending in rows}
+
+    def owners(self, doc_id: str, index_id: str) -> list[tuple[str, str]]:
+        """Return the (source name, path) under which a document is indexed."""
+        return self._rows(
+            "SELECT source_id, path FROM documents JOIN scopes USING (scope) WHERE doc_id = ? AND index_id = ?",
+            doc_id,
+            index_id,
+        )
+
+    def chunk_ids(self, scope: int, path: str) -> set[str]:
+        """Return every chunk id of a document that may be in the index, settled or intended."""
+        rows = self._rows(
+            "SELECT chunk_id FROM chunks WHERE scope = ? AND path = ?"
+            " UNION SELECT chunk_id FROM intents WHERE scope = ? AND path = ?",
+            scope,
+            path,
+            scope,
+            path,
+        )
+        return {chunk_id for (chunk_id,) in rows}
+
+    def chunks(self, scope: int) -> dict[str, tuple[str, str]]:
+        """Return chunk id -> (path, content hash) of everything settled."""
+        rows = self._rows("SELECT chunk_id, path, content_hash FROM chunks WHERE scope = ?", scope)
+        return {chunk_id: (path, content_hash) for chunk_id, path, content_hash in rows}
+
+    def intended(self, scope: int) -> set[str]:
+        """Return the chunk ids of writes begun and not settled."""
+        return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM intents WHERE scope = ?", scope)}
+
+    def failures(self, scope: int) -> dict[str, Failed]:
+        """Return every failing document of a scope by path."""
+        rows = self._rows("SELECT path, reason, revision, fingerprint, retry FROM failures WHERE scope = ?", scope)
+        return {path: Failed(path, reason, at, mark, bool(retry)) for path, reason, at, mark, retry in rows}
+
+    def intend(self, scope: int, writes: Iterable[tuple[str, str, Sequence[str]]]) -> None:
+        """Record (path, doc_id, chunk ids about to be written or deleted), before the index is touched."""
+        with self._transaction() as connection:
+            for path, doc_id, chunk_ids in writes:
+                connection.execute(
+                    "INSERT INTO documents VALUES (?, ?, ?, '', '', '', 1)"
+                    " ON CONFLICT (scope, path) DO UPDATE SET pending = 1",
+                    (scope, path, doc_id),
+                )
+                connection.executemany(
+                    "INSERT OR IGNORE INTO intents VALUES (?, ?, ?)", [(scope, path, item) for item in chunk_ids]
+                )
+
+    def settle(self, scope: int, documents: Iterable[Settled], gone: Iterable[str], failed: Iterable[Failed]) -> None:
+        """Record documents that the index acknowledged, paths that are out of it, and ones that were refused."""
+        with self._transaction() as connection:
+            for document in documents:
+                _clear(connection, scope, document.path)
+                connection.execute(
+                    "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, 0)",
+                    (
+                        *(scope, document.path, document.doc_id, document.content_hash),
+                        *(document.revision, document.stamp),
+                    ),
+                )
+                connection.executemany(
+                    "INSERT INTO chunks VALUES (?, ?, ?, ?)",
+                    [(scope, document.path, chunk_id, content) for chunk_id, content in document.chunks.items()],
+                )
+            for path in gone:
+                _clear(connection, scope, path)
+            for item in failed:
+                connection.execute(
+                    "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?)",
+                    (scope, item.path, item.reason, item.revision, item.fingerprint, item.retry),
+                )
+
+    def standing(self, scope: int) -> Standing:
+        """Return the counts, failures and last success of a scope."""
+        ((documents,),) = self._rows("SELECT count(*) FROM documents WHERE scope = ?", scope)
+        ((chunks,),) = self._rows("SELECT count(*) FROM chunks WHERE scope = ?", scope)
+        ((last,),) = self._rows("SELECT max(finished) FROM runs WHERE scope = ? AND outcome = 'success'", scope)
+        failures = tuple(
+            Failure(item.path, item.reason, item.revision)
+            for item in sorted(self.failures(scope).values(), key=lambda item: item.path)
+        )
+        return Standing(documents, chunks, failures, None if last is None else datetime.fromtimestamp(last, UTC))
+
+    def forget_scopes(self, *, source_id: str = "", index_id: str = "") -> None:
+        """Forget what was indexed of a source, of an index, or of a source in an index."""
+        if not source_id and not index_id:
+            raise ValueError("name a source or an index")
+        with self._transaction() as connection:
+            rows = connection.execute(
+                "SELECT scope FROM scopes WHERE (?1 = '' OR source_id = ?1) AND (?2 = '' OR index_id = ?2)",
+                (source_id, index_id),
+            ).fetchall()
+            for table in ("documents", "chunks", "intents", "failures", "runs", "scopes"):
+                connection.executemany(f"DELETE FROM {table} WHERE scope = ?", rows)  # noqa: S608 (names from the line above)
+
+    def remove_source(self, source_id: str) -> None:
+        """Forget a source's configuration."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM sources WHERE source_id = ?", (source_id,))
+
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock, _known_errors():
+            return self._connection.execute(statement, values).fetchall()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _known_errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+
+def _clear(connection: sqlite3.Connection, scope: int, path: str) -> None:
+    for table in ("documents", "chunks", "intents", "failures"):
+        connection.execute(f"DELETE FROM {table} WHERE scope = ? AND path = ?", (scope, path))  # noqa: S608 (the same)
+
+
+def _acl(text: str) -> Acl:
+    value = json.loads(text)
+    return Acl(public=value["public"], principals=tuple(value["principals"]))
+
+
+@contextlib.contextmanager
+def _known_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise Unavailable(f"the ledger does not answer: {error}") from None

@@ -1,0 +1,133 @@
+"""One run over one source: its scope in the ledger, its version, its counts, and how it writes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from ingest.cache import EmbeddingCache
+from ingest.cached_embedder import CachedEmbedder
+from ingest.ledger import Ledger, Scope
+from ingest.pipeline import WritePipeline
+from ingest.plan import DocumentPlanner, Plan, Tally
+from shirabe.errors import PartialWrite, Unavailable
+from shirabe.protocols import Chunker, Embedder, Store
+from shirabe.settings import Settings
+from shirabe.types import Source, SyncReport, digest
+
+_log = structlog.get_logger(__name__)
+_FORMAT = "1"
+_DELETE_BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every run uses."""
+
+    store: Store
+    embedder: Embedder
+    chunker: Chunker
+    chunker_version: str
+    ledger: Ledger
+    cache: EmbeddingCache
+    settings: Settings
+
+
+@dataclass(slots=True)
+class Run:
+    """One run. `stamp` names everything but the content that decides what is written."""
+
+    parts: Parts
+    source_id: str
+    scope: Scope
+    stamp: str
+    number: int
+    version: int
+    embedder: CachedEmbedder
+    tally: Tally = field(default_factory=Tally)
+    started_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def documents(self) -> DocumentPlanner:
+        """The planner of this scope's documents."""
+        return DocumentPlanner(self.parts.chunker, self.parts.ledger, self.scope.scope)
+
+    async def write(self, plans: AsyncIterator[Plan], on_progress: Callable[[], None]) -> None:
+        """Bring plans into the store. Raises: Unavailable, Overloaded, Timeout."""
+        pipeline = WritePipeline(
+            self.parts.store,
+            self.embedder,
+            self.parts.ledger,
+            scope=self.scope.scope,
+            stamp=self.stamp,
+            version=self.version,
+            batch_chunks=self.parts.settings.ingest.batch_chunks,
+        )
+        await pipeline.run(plans, self.tally, on_progress)
+
+    async def sweep(self, keep: Iterable[str]) -> None:
+        """Delete what the store holds of the source beyond the chunk ids to keep. Raises: PartialWrite, Unavailable."""
+        await self.parts.store.refresh()
+        strays = sorted((await self.parts.store.chunk_hashes(self.source_id)).keys() - set(keep))
+        for start in range(0, len(strays), _DELETE_BATCH):
+            await self.parts.store.write([], strays[start : start + _DELETE_BATCH], self.version)
+        self.tally.chunks_deleted += len(strays)
+
+    async def finish(self, cursor: str) -> None:
+        """Make what was written visible, and move the cursor."""
+        if self.tally.chunks or self.tally.chunks_deleted:
+            await self.parts.store.refresh()
+        await asyncio.to_thread(self.parts.ledger.succeed, self.number, self.scope.scope, cursor, self.stamp)
+
+    def report(self, revision: str) -> SyncReport:
+        """Return what the run did."""
+        tally, counts = self.tally, self.embedder.counts
+        return SyncReport(
+            source_id=self.source_id,
+            revision=revision,
+            documents=tally.documents,
+            deleted=tally.deleted,
+            skipped=tally.skipped,
+            chunks=tally.chunks,
+            chunks_deleted=tally.chunks_deleted,
+            embedded=counts.embedded,
+            cached=counts.cached,
+            failures=tuple(tally.failures),
+            duration_s=time.monotonic() - self.started_s,
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_run(parts: Parts, source_id: str, source: Source | None) -> AsyncIterator[Run]:
+    """Begin a run and record how it ends; `source` is None for pushed documents. The caller holds the lock.
+
+    Raises: Unavailable.
+    """
+    embedder = CachedEmbedder(parts.embedder, parts.cache)
+    stamp = await _stamp(parts, embedder, source)
+    scope = await asyncio.to_thread(parts.ledger.scope, source_id, await parts.store.identity())
+    number, version = await asyncio.to_thread(parts.ledger.begin_run, scope.scope)
+    try:
+        yield Run(parts, source_id, scope, stamp, number, version, embedder)
+    except BaseException as error:
+        _log.warning("run_failed", source=source_id, error=type(error).__name__)
+        parts.ledger.end_run(number, type(error).__name__)
+        if isinstance(error, PartialWrite):
+            raise Unavailable(str(error)) from error
+        raise
+
+
+async def _stamp(parts: Parts, embedder: CachedEmbedder, source: Source | None) -> str:
+    model, limits = await embedder.info(), parts.settings.ingest
+    made_with = (_FORMAT, parts.chunker_version, str(limits.chunk_tokens), model.name, model.revision)
+    if source is None:
+        return digest(*made_with)
+    acl = (str(source.acl.public), *source.acl.principals)
+    options = json.dumps(dict(source.options), sort_keys=True)
+    return digest(*made_with, str(limits.max_file_bytes), source.kind, source.location, options, *acl)

@@ -1,0 +1,121 @@
+"""How text becomes terms: four analyzers over one NFKC character filter.
+
+The engine's ICU plugin is not needed: the compatibility forms that occur in Japanese documents are folded by a
+`mapping` character filter generated here from Python's own Unicode tables. A character filter keeps offsets into the
+original, so what is shown and highlighted is what the author wrote.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+from typing import Any
+
+ANALYZER_VERSION = "1"
+"""Recorded in every index generation; raise it with any change to the terms below."""
+
+KUROMOJI = "shirabe_kuromoji"
+BIGRAM = "shirabe_bigram"
+ENGLISH = "shirabe_english"
+IDENTIFIERS = "shirabe_identifiers"
+
+_COMPATIBILITY_BLOCKS = (
+    range(0x2100, 0x2190),  # letterlike symbols, number forms (roman numerals)
+    range(0x2460, 0x2500),  # enclosed alphanumerics
+    range(0x3000, 0x3001),  # ideographic space
+    range(0x3200, 0x3400),  # enclosed and squared CJK (㈱, ㍉)
+    range(0xF900, 0xFB00),  # compatibility ideographs
+    range(0xFF00, 0xFFF0),  # half- and full-width forms
+)
+_COMPOSED_BLOCKS = (range(0x00C0, 0x0180), range(0x3040, 0x3100))  # accented Latin, voiced kana
+_VOICING_MARKS = {"\u3099": "\uff9e", "\u309a": "\uff9f"}  # combining mark -> its half-width form
+
+_WORD = r"[A-Za-z0-9_]+"
+_LATIN_WORD = r"[\p{IsLatin}\p{N}]+(?:['’][\p{IsLatin}]+)?"
+
+
+@cache
+def nfkc_mappings() -> tuple[str, ...]:
+    """Return the `source => target` rules of the NFKC character filter.
+
+    Single compatibility characters, decomposed accents and voiced kana (file names from macOS), and half-width
+    katakana with their separate voicing mark (`ｶﾞ` is two characters and one letter).
+    """
+    folded: dict[str, str] = {}
+    for block in _COMPATIBILITY_BLOCKS:
+        for code in block:
+            folded[chr(code)] = unicodedata.normalize("NFKC", chr(code))
+    for block in _COMPOSED_BLOCKS:
+        for code in block:
+            folded[unicodedata.normalize("NFD", chr(code))] = chr(code)
+    for code in range(0xFF66, 0xFF9E):
+        for mark, half_mark in _VOICING_MARKS.items():
+            composed = unicodedata.normalize("NFKC", chr(code) + mark)
+            if len(composed) == 1:
+                folded[chr(code) + half_mark] = composed
+    return tuple(
+        f"{_escaped(source)} => {_escaped(target)}" for source, target in sorted(folded.items()) if source != target
+    )
+
+
+def analysis() -> dict[str, Any]:
+    """Return the `analysis` section of the index settings."""
+    return {
+        "char_filter": {"nfkc": {"type": "mapping", "mappings": list(nfkc_mappings())}},
+        "tokenizer": {
+            # Compounds are cut and not kept whole: kept, a query for one would demand all of its parts.
+            "kuromoji_search": {"type": "kuromoji_tokenizer", "mode": "search", "discard_compound_token": True},
+            "latin_words": {"type": "pattern", "pattern": _LATIN_WORD, "group": 0},
+            "code_words": {"type": "pattern", "pattern": rf"{_WORD}(?:[./:{{}}\-]+{_WORD})*", "group": 0},
+        },
+        "filter": {
+            "cjk_bigrams": {"type": "cjk_bigram"},
+            "cjk_only": {"type": "pattern_replace", "pattern": r"^[^\p{IsHan}\p{IsHiragana}\p{IsKatakana}ー々]+$"},
+            "not_empty": {"type": "length", "min": 1},
+            "english_possessive": {"type": "stemmer", "language": "possessive_english"},
+            "english_stop": {"type": "stop", "stopwords": "_english_"},
+            "english_stem": {"type": "stemmer", "language": "english"},
+            "segments": {"type": "pattern_capture", "preserve_original": False, "patterns": [f"({_WORD})"]},
+            "parts": {
+                "type": "pattern_capture",
+                "preserve_original": False,
+                "patterns": [r"([A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+)"],
+            },
+            "joined": {"type": "pattern_replace", "pattern": "[^A-Za-z0-9]+", "replacement": ""},
+            # `client.getUserById` is found whole, by each name on its path, by the words of each name, and by names
+            # written in another convention (order_id, orderId, order-id are all `orderid`).
+            "identifier_forms": {
+                "type": "multiplexer",
+                "filters": [
+                    "lowercase",
+                    "joined, lowercase",
+                    "segments, lowercase",
+                    "segments, joined, lowercase",
+                    "parts, lowercase",
+                ],
+                "preserve_original": False,
+            },
+        },
+        "analyzer": {
+            KUROMOJI: _analyzer(
+                "kuromoji_search",
+                "kuromoji_baseform",
+                "kuromoji_part_of_speech",
+                "ja_stop",
+                "kuromoji_stemmer",
+                "lowercase",
+            ),
+            BIGRAM: _analyzer("standard", "lowercase", "cjk_bigrams", "cjk_only", "not_empty"),
+            ENGLISH: _analyzer("latin_words", "english_possessive", "lowercase", "english_stop", "english_stem"),
+            IDENTIFIERS: _analyzer("code_words", "identifier_forms", "not_empty"),
+        },
+    }
+
+
+def _analyzer(tokenizer: str, *filters: str) -> dict[str, Any]:
+    return {"type": "custom", "char_filter": ["nfkc"], "tokenizer": tokenizer, "filter": list(filters)}
+
+
+def _escaped(text: str) -> str:
+    r"""Return text as the `\uXXXX` escapes that the mapping rules read (they trim and split plain characters)."""
+    return "".join(f"\\u{unit:04x}" for unit in memoryview(text.encode("utf-16-le")).cast("H"))

@@ -1,0 +1,150 @@
+"""Bulk writes: split by bytes, every item's answer read, only what was turned away for now sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opensearchpy import AsyncOpenSearch
+
+from opensearch.client import asking, reason_of
+from opensearch.documents import document_of
+from shirabe.errors import Overloaded, PartialWrite
+from shirabe.types import Record
+
+MAX_BATCH_BYTES: Final = 5_000_000
+RETRIED_STATUSES: Final = frozenset({429, 503})
+_REJECTIONS: Final = frozenset({"rejected_execution_exception", "opensearch_rejected_execution_exception"})
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often rejected items are sent again, and how long to wait before: doubled each time, jittered."""
+
+    attempts: int = 6
+    first_wait_s: float = 0.1
+    longest_wait_s: float = 5.0
+
+    def wait_s(self, attempt: int) -> float:
+        """Return the wait before retry `attempt`, counted from 0, seconds."""
+        return min(self.longest_wait_s, self.first_wait_s * 2.0**attempt) * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+DEFAULT_RETRIES: Final = Retries()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One item of a bulk: the chunk it is about, and its lines of NDJSON."""
+
+    chunk_id: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an item: written (or nothing to do) when `reason` is empty; `transient` when it may be retried."""
+
+    reason: str = ""
+    transient: bool = False
+
+
+def upsert_action(record: Record, version: int) -> Action:
+    """Return the item that writes a record.
+
+    Raises: InvalidInput for a vector that is not finite.
+    """
+    header = {"index": _address(record.chunk.chunk_id, version)}
+    return Action(record.chunk.chunk_id, _line(header) + _line(document_of(record)))
+
+
+def delete_action(chunk_id: str, version: int) -> Action:
+    """Return the item that deletes a chunk."""
+    return Action(chunk_id, _line({"delete": _address(chunk_id, version)}))
+
+
+def batches(actions: Iterable[Action], max_bytes: int = MAX_BATCH_BYTES) -> Iterator[list[Action]]:
+    """Yield the actions in order, in batches of at most `max_bytes`; a larger action is a batch of its own."""
+    batch: list[Action] = []
+    held = 0
+    for action in actions:
+        if batch and held + len(action.payload) > max_bytes:
+            yield batch
+            batch, held = [], 0
+        batch.append(action)
+        held += len(action.payload)
+    if batch:
+        yield batch
+
+
+def outcome_of(item: Mapping[str, Any]) -> Outcome:
+    """Return what became of one item of a bulk answer.
+
+    A version conflict means that something newer is there already, and a missing chunk needs no deleting: both are as
+    wanted.
+    """
+    answer = next(iter(item.values()))
+    error = answer.get("error")
+    if error is None or answer["status"] == 409:
+        return Outcome()
+    transient = answer["status"] in RETRIED_STATUSES or (
+        isinstance(error, Mapping) and error.get("type") in _REJECTIONS
+    )
+    return Outcome(reason_of({"error": error}), transient)
+
+
+async def send_actions(
+    client: AsyncOpenSearch, alias: str, actions: Sequence[Action], retries: Retries = DEFAULT_RETRIES
+) -> None:
+    """Write all actions to what stands behind the alias; never makes an index.
+
+    Raises: PartialWrite naming exactly what was not written; Unavailable, Timeout, InvalidInput.
+    """
+    failed: dict[str, str] = {}
+    for batch in batches(actions):
+        failed |= await _send_batch(client, alias, batch, retries)
+    if failed:
+        raise PartialWrite(failed)
+
+
+async def _send_batch(client: AsyncOpenSearch, alias: str, batch: Sequence[Action], retries: Retries) -> dict[str, str]:
+    failed: dict[str, str] = {}
+    waiting = list(batch)
+    for attempt in range(retries.attempts + 1):
+        outcomes = await _send_once(client, alias, waiting)
+        again = [action for action, outcome in zip(waiting, outcomes, strict=True) if outcome.transient]
+        last = attempt == retries.attempts
+        for action, outcome in zip(waiting, outcomes, strict=True):
+            if outcome.reason and (last or not outcome.transient):
+                failed[action.chunk_id] = outcome.reason
+        if not again or last:
+            break
+        waiting = again
+        await asyncio.sleep(retries.wait_s(attempt))
+    return failed
+
+
+async def _send_once(client: AsyncOpenSearch, alias: str, actions: Sequence[Action]) -> list[Outcome]:
+    body = b"".join(action.payload for action in actions)
+    try:
+        with asking():
+            answer = await client.bulk(body=body, index=alias, params={"require_alias": "true"})
+    except Overloaded as error:
+        return [Outcome(error.message, transient=True)] * len(actions)
+    if not answer["errors"]:
+        return [Outcome()] * len(actions)
+    return [outcome_of(item) for item in answer["items"]]
+
+
+def _address(chunk_id: str, version: int) -> dict[str, Any]:
+    return {"_id": chunk_id, "version": version, "version_type": "external_gte"}
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    # A lone surrogate (a broken escape in a JSON file) would make the engine refuse the whole bulk.
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace") + b"\n"

@@ -1,0 +1,117 @@
+"""The connection to OpenSearch, and its errors as ours: the one file that knows the client library's exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from opensearchpy import AsyncOpenSearch
+from opensearchpy.exceptions import ConnectionError as EngineUnreachable
+from opensearchpy.exceptions import (
+    ConnectionTimeout,
+    RequestError,
+    SerializationError,
+    TransportError,
+)
+
+from shirabe.errors import InvalidInput, Overloaded, ShirabeError, Timeout, Unavailable
+from shirabe.settings import OpenSearchSettings
+
+MAX_CONNECTIONS = 16
+_RESOURCE_EXISTS = "resource_already_exists_exception"
+
+
+def build_client(settings: OpenSearchSettings) -> AsyncOpenSearch:
+    """Return a client; it connects with the first request.
+
+    Raises: InvalidInput when no URL is set or it holds a password.
+    """
+    if settings.url is None:
+        raise InvalidInput("no address: the embedded node is not started", "opensearch.url")
+    if "@" in settings.url:
+        raise InvalidInput("put the user name and password in their own settings", "opensearch.url")
+    auth = None
+    if settings.username is not None and settings.password is not None:
+        auth = (settings.username, settings.password.get_secret_value())
+    return AsyncOpenSearch(
+        hosts=[settings.url],
+        http_auth=auth,
+        verify_certs=settings.verify_certs,
+        ssl_show_warn=False,
+        timeout=settings.timeout_s,
+        pool_maxsize=MAX_CONNECTIONS,
+        # Once, for a connection gone stale. Every request may be repeated: writes carry versions.
+        max_retries=1,
+        retry_on_timeout=False,
+        retry_on_status=(),
+    )
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Turn the client's errors into ours.
+
+    Raises: Timeout, Unavailable, Overloaded, InvalidInput.
+    """
+    try:
+        yield
+    except ConnectionTimeout as error:
+        raise Timeout("the search engine did not answer in time") from error
+    except EngineUnreachable as error:
+        raise Unavailable("the search engine cannot be reached") from error
+    except SerializationError as error:
+        raise Unavailable("the search engine gave an answer that is not JSON") from error
+    except TransportError as error:
+        status = error.status_code if isinstance(error.status_code, int) else 0
+        raise refusal(status, error.info) from error
+
+
+def refusal(status: int, info: object) -> ShirabeError:
+    """Return our error for an HTTP status and the error object the engine sent with it."""
+    reason = reason_of(info)
+    if status == 429:
+        return Overloaded(f"the search engine is overloaded: {reason}")
+    if status in (408, 504):
+        return Timeout(f"the search engine did not finish in time: {reason}")
+    if status in (400, 413):
+        return InvalidInput(f"the search engine refused the request: {reason}")
+    if status in (401, 403):
+        return Unavailable(f"the search engine refused our credentials or blocks the index: {reason}")
+    if status == 404:
+        return Unavailable(f"the index is not there: {reason}")
+    return Unavailable(f"the search engine answered {status}: {reason}")
+
+
+def reason_of(info: object) -> str:
+    """Return `type: reason` of an engine error, the root cause where there is one, cut to a line."""
+    error = info.get("error", info) if isinstance(info, Mapping) else info
+    if not isinstance(error, Mapping):
+        return str(error)[:300]
+    causes = error.get("root_cause") or [error]
+    return f"{causes[0].get('type', 'error')}: {causes[0].get('reason', '')}"[:300]
+
+
+async def create_index(client: AsyncOpenSearch, name: str, body: Mapping[str, Any]) -> bool:
+    """Create an index; False when it was there already.
+
+    Raises: InvalidInput, Unavailable, Timeout.
+    """
+    with asking():
+        try:
+            await client.indices.create(index=name, body=dict(body))
+        except RequestError as error:
+            if error.error != _RESOURCE_EXISTS:
+                raise
+            return False
+    return True
+
+
+async def alias_members(client: AsyncOpenSearch, alias: str) -> dict[str, bool]:
+    """Return index name -> is it the one written to, for every index behind an alias; empty when there is none.
+
+    Raises: Unavailable, Timeout.
+    """
+    with asking():
+        rows = await client.cat.aliases(name=alias, params={"format": "json", "h": "index,is_write_index"})
+    return {row["index"]: row["is_write_index"] == "true" for row in rows}

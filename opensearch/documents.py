@@ -1,0 +1,127 @@
+"""A record as the OpenSearch document it becomes, and back. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from shirabe.errors import InvalidInput
+from shirabe.types import Bytes, Chunk, Embedding, Record, Stored
+from shirabe.versions import version_key
+
+MAX_FEATURES = 128
+"""Sparse weights kept per chunk, the heaviest."""
+
+LENGTH_EXPONENT = 0.25
+"""Passage weights are divided by their sum to this power: a head not trained to weigh by length favours long ones."""
+
+SMALLEST_FEATURE = 1.2e-38
+"""`rank_features` takes normal positive floats only."""
+
+
+def document_of(record: Record) -> dict[str, Any]:
+    """Return the body to index for a record; absent parts of the embedding are left out.
+
+    Raises: InvalidInput when a vector holds what is not a finite number.
+    """
+    document, chunk, embedding = record.document, record.chunk, record.embedding
+    body: dict[str, Any] = {
+        "chunk_id": chunk.chunk_id,
+        "doc_id": chunk.doc_id,
+        "source": document.source_id,
+        "path": document.path,
+        "uri": document.uri,
+        "locator": chunk.locator,
+        "revision": document.revision,
+        "kind": chunk.kind,
+        "lang": chunk.lang,
+        "version_key": version_key(document.source_id, document.path),
+        "content_hash": chunk.content_hash,
+        "ordinal": chunk.ordinal,
+        "updated_at": document.updated_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "title": document.title,
+        "headings": list(chunk.headings),
+        "context": chunk.context,
+        "text": chunk.text,
+        "acl": list(document.acl.principals),
+        "public": document.acl.public,
+        "meta": dict(chunk.meta),
+    }
+    body.update(_vectors(chunk.chunk_id, embedding))
+    return body
+
+
+def passage_weights(sparse: Mapping[int, float]) -> dict[str, float]:
+    """Return the features to index: the heaviest, normalised by the passage's whole weight; none at or below zero."""
+    positive = {token: weight for token, weight in sparse.items() if weight > 0}
+    if not positive:
+        return {}
+    scale = sum(positive.values()) ** LENGTH_EXPONENT
+    heaviest = sorted(positive.items(), key=lambda item: (-item[1], item[0]))[:MAX_FEATURES]
+    # Four digits are finer than the nine significant bits that the engine keeps.
+    features = {str(token): float(f"{weight / scale:.4g}") for token, weight in heaviest}
+    return {token: weight for token, weight in features.items() if weight > SMALLEST_FEATURE}
+
+
+def stored_of(hit: Mapping[str, Any], dim: int) -> Stored:
+    """Return a search hit as the chunk it holds; `dim` is the width of one token vector, in bits."""
+    source = hit["_source"]
+    return Stored(
+        chunk=Chunk(
+            chunk_id=source["chunk_id"],
+            doc_id=source["doc_id"],
+            ordinal=source["ordinal"],
+            kind=source["kind"],
+            text=source["text"],
+            context=source["context"],
+            locator=source["locator"],
+            headings=tuple(source["headings"]),
+            lang=source["lang"],
+            content_hash=source["content_hash"],
+            meta=source["meta"],
+        ),
+        source_id=source["source"],
+        path=source["path"],
+        uri=source["uri"],
+        title=source["title"],
+        revision=source["revision"],
+        updated_at=datetime.fromisoformat(source["updated_at"]).astimezone(UTC),
+        version_key=source["version_key"],
+        bits=_bits(hit.get("fields", {}).get("late"), dim),
+        highlights=_highlights(hit.get("highlight", {})),
+    )
+
+
+def _vectors(chunk_id: str, embedding: Embedding) -> dict[str, Any]:
+    vectors: dict[str, Any] = {}
+    if embedding.dense is not None:
+        if not np.isfinite(embedding.dense).all():
+            raise InvalidInput("the dense vector holds a value that is not finite", chunk_id)
+        # Rounding to the precision of float32 halves the JSON against repr of the widened double.
+        vectors["dense"] = [float(f"{value:.7g}") for value in embedding.dense.tolist()]
+    if embedding.sparse is not None:
+        features = passage_weights(embedding.sparse)
+        if features:
+            vectors["sparse"] = features
+    if embedding.bits is not None and len(embedding.bits):
+        vectors["late"] = base64.b64encode(np.ascontiguousarray(embedding.bits).tobytes()).decode("ascii")
+    return vectors
+
+
+def _bits(values: list[str] | None, dim: int) -> Bytes | None:
+    if not values:
+        return None
+    # The engine gives doc values without their padding.
+    flat = np.frombuffer(binascii.a2b_base64(values[0] + "=="), dtype=np.uint8)
+    return flat.reshape(-1, dim // 8)
+
+
+def _highlights(fields: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """Return the fragments of the sub-field that marked most: one knows stems, another identifiers."""
+    best = max(fields.values(), key=lambda fragments: sum(f.count("<em>") for f in fragments), default=[])
+    return tuple(best)

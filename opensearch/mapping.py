@@ -1,0 +1,137 @@
+"""The index: one OpenSearch document per chunk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opensearch.analysis import ANALYZER_VERSION, BIGRAM, ENGLISH, IDENTIFIERS, KUROMOJI, analysis
+from shirabe.types import ModelInfo
+
+SHOWN_FIELDS = (
+    "chunk_id",
+    "doc_id",
+    "source",
+    "path",
+    "uri",
+    "locator",
+    "revision",
+    "kind",
+    "lang",
+    "version_key",
+    "content_hash",
+    "ordinal",
+    "updated_at",
+    "title",
+    "headings",
+    "context",
+    "text",
+    "meta",
+)
+"""What a hit needs of `_source`."""
+
+UNSOURCED_FIELDS = ("dense", "sparse", "late")
+"""Searched or read from their own columns only."""
+
+
+def index_meta(model: ModelInfo, chunker_version: str) -> dict[str, Any]:
+    """Return what a generation records of how it was built."""
+    return {
+        "model": model.name,
+        "model_revision": model.revision,
+        "dim": model.dim,
+        "chunker_version": chunker_version,
+        "analyzer_version": ANALYZER_VERSION,
+    }
+
+
+def index_body(model: ModelInfo, chunker_version: str, *, single_node: bool) -> dict[str, Any]:
+    """Return settings and mappings of a new generation.
+
+    A replica that recovers reads `_source`. On a single node there is none, so vectors are in no stored field at all
+    (half the disk); on a cluster they stay in `_source`, because leaving them out would make the engine keep the whole
+    document a second time for recovery, which is larger still.
+    """
+    if single_node:
+        copies: dict[str, Any] = {"number_of_replicas": 0}
+        source: dict[str, Any] = {"excludes": list(UNSOURCED_FIELDS), "recovery_source_enabled": False}
+    else:
+        copies = {"auto_expand_replicas": "0-1"}
+        source = {"enabled": True}
+    return {
+        "settings": {
+            "index": {
+                "knn": True,
+                "number_of_shards": 1,
+                **copies,
+                # Explicit, or the engine stops refreshing after 30 s without a search.
+                "refresh_interval": "1s",
+                # Tombstones outlive any late writer of an older version.
+                "gc_deletes": "1h",
+                "query": {"default_field": ["title.kuromoji", "text.kuromoji", "text.english", "text.identifiers"]},
+            },
+            "analysis": analysis(),
+        },
+        "mappings": {
+            "dynamic": "strict",
+            "_meta": index_meta(model, chunker_version),
+            "_source": source,
+            "properties": _properties(model.dim),
+        },
+    }
+
+
+def _properties(dim: int) -> dict[str, Any]:
+    keyword = {"type": "keyword"}
+    shown_only = {"type": "keyword", "index": False, "doc_values": False}
+    return {
+        "chunk_id": keyword,
+        "doc_id": keyword,
+        "source": keyword,
+        "path": keyword | {"fields": {"identifiers": _terms(IDENTIFIERS)}},
+        "uri": shown_only,
+        "locator": shown_only,
+        "revision": keyword,
+        "kind": keyword,
+        "lang": keyword,
+        "version_key": keyword,
+        "content_hash": {"type": "keyword", "index": False},
+        "ordinal": {"type": "integer"},
+        "updated_at": {"type": "date"},
+        "title": _text(KUROMOJI, ENGLISH, IDENTIFIERS),
+        "headings": _text(KUROMOJI, ENGLISH, IDENTIFIERS),
+        "context": {"type": "text", "index": False},
+        "text": _text(KUROMOJI, BIGRAM, ENGLISH, IDENTIFIERS),
+        "dense": {
+            "type": "knn_vector",
+            "dimension": dim,
+            "method": {
+                "name": "hnsw",
+                "engine": "lucene",
+                "space_type": "cosinesimil",
+                "parameters": {"m": 16, "ef_construction": 128},
+            },
+        },
+        "sparse": {"type": "rank_features"},
+        "late": {"type": "binary", "doc_values": True},
+        "acl": keyword,
+        "public": {"type": "boolean"},
+        "meta": {"type": "object", "enabled": False},
+    }
+
+
+def _text(*analyzers: str) -> dict[str, Any]:
+    """Return a field that is searched through its sub-fields only, one per analyzer."""
+    return {
+        "type": "text",
+        "index": False,
+        "fields": {analyzer.removeprefix("shirabe_"): _terms(analyzer) for analyzer in analyzers},
+    }
+
+
+def _terms(analyzer: str) -> dict[str, Any]:
+    # Only Japanese terms take part in phrases, so only they pay for positions.
+    return {
+        "type": "text",
+        "analyzer": analyzer,
+        "index_options": "positions" if analyzer == KUROMOJI else "freqs",
+    }

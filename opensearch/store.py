@@ -1,0 +1,271 @@
+"""The `Store` of Shirabe on OpenSearch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from opensearchpy import AsyncOpenSearch
+
+from opensearch.bulk import delete_action, send_actions, upsert_action
+from opensearch.client import asking, build_client, refusal
+from opensearch.documents import stored_of
+from opensearch.generations import current_name, ensure_generation, read_generation
+from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
+from opensearch.queries import (
+    LEGS,
+    PAGE_ROWS,
+    Body,
+    counts_body,
+    document_body,
+    fetch_body,
+    hashes_body,
+    leg_bodies,
+    versions_body,
+)
+from shirabe.errors import InvalidInput, Unavailable
+from shirabe.settings import OpenSearchSettings
+from shirabe.types import Embedding, LegHit, ModelInfo, Principal, Query, Record, Stored
+
+OLDEST_VERSION: Final = (3, 6)
+DEFAULT_CHUNKER_VERSION: Final = "1"
+
+
+class OpenSearchStore:
+    """Chunks in the index generation behind an alias. Made by `open_store`, closed by `close`."""
+
+    def __init__(
+        self,
+        client: AsyncOpenSearch,
+        alias: str,
+        model: ModelInfo,
+        weights: LexicalWeights = DEFAULT_WEIGHTS,
+    ) -> None:
+        self._client = client
+        self._alias = alias
+        self._model = model
+        self._weights = weights
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def write(self, records: Sequence[Record], deletes: Sequence[str], version: int) -> None:
+        """Upsert records and delete chunk ids; an older `version` never overwrites a newer one.
+
+        Raises: PartialWrite naming exactly what was not written; Unavailable, Timeout, InvalidInput.
+        """
+        upserts = [upsert_action(record, version) for record in records]
+        if deletes:
+            # A bulk of deletes alone makes a missing index (they carry versions), whatever `require_alias` says.
+            await self.generation()
+        await send_actions(self._client, self._alias, [*upserts, *(delete_action(name, version) for name in deletes)])
+
+    async def refresh(self) -> None:
+        """Make everything written so far visible to search."""
+        with asking():
+            await self._client.indices.refresh(index=self._alias)
+
+    async def legs(
+        self, query: Query, legs: Collection[str], embedding: Embedding | None, depth: int
+    ) -> dict[str, list[LegHit]]:
+        """Return the ranking of each named leg, `depth` rows at most, in one round trip.
+
+        Dense scores are cosines; sparse scores dot products; lexical scores weighted sums of BM25.
+
+        Raises: InvalidInput for a bad filter; Unavailable, Timeout or Overloaded when any leg fails; ValueError for a
+            leg whose part of the embedding is missing.
+        """
+        bodies = leg_bodies(query, legs, embedding, depth, weights=self._weights)
+        answers = await self._msearch(list(bodies.values()))
+        return {leg: _ranking(leg, answer) for leg, answer in zip(bodies, answers, strict=True)}
+
+    async def scores(
+        self, chunk_ids: Sequence[str], query: Query, embedding: Embedding | None
+    ) -> dict[str, dict[str, float]]:
+        """Return leg -> chunk id -> score of exactly these chunks, for every leg the query and embedding allow.
+
+        A chunk that a leg does not match, or that the principal may not see, is absent from it.
+
+        Raises: InvalidInput for a bad filter; Unavailable, Timeout, Overloaded.
+        """
+        if not chunk_ids:
+            return {}
+        parts = {
+            "lexical": bool(query.text.strip()),
+            "dense": embedding is not None and embedding.dense is not None,
+            "sparse": embedding is not None and embedding.sparse is not None,
+        }
+        legs = [leg for leg in LEGS if parts[leg]]
+        bodies = leg_bodies(query, legs, embedding, len(chunk_ids), among=chunk_ids, weights=self._weights)
+        answers = await self._msearch(list(bodies.values()))
+        return {
+            leg: {hit.chunk_id: hit.score for hit in _ranking(leg, answer)}
+            for leg, answer in zip(bodies, answers, strict=True)
+        }
+
+    async def fetch(self, chunk_ids: Sequence[str], query: Query, embedding: Embedding | None) -> list[Stored]:
+        """Return the chunks that exist and the principal may see, in the order asked.
+
+        With highlights when the query has text, and late-interaction bits when there is an embedding to compare with.
+
+        Raises: Unavailable, Timeout, Overloaded.
+        """
+        if not chunk_ids:
+            return []
+        body = fetch_body(chunk_ids, query, bits=embedding is not None, weights=self._weights)
+        found = {item.chunk.chunk_id: item for item in await self._stored(body)}
+        return [found[name] for name in chunk_ids if name in found]
+
+    async def versions_of(self, keys: Sequence[str], query: Query) -> list[Stored]:
+        """Return the first chunk of every document under the given version keys that fulfils the query's filters.
+
+        Raises: InvalidInput for a bad filter; Unavailable, Timeout, Overloaded.
+        """
+        return await self._stored(versions_body(keys, query)) if keys else []
+
+    async def document(self, doc_id: str, principal: Principal) -> list[Stored]:
+        """Return a document's chunks in order; an empty list when there is none the principal may see.
+
+        Raises: Unavailable, Timeout, Overloaded.
+        """
+        pages = self._pages(lambda after: document_body(doc_id, principal, after))
+        return [stored_of(hit, self._model.dim) async for hit in pages]
+
+    async def chunk_hashes(self, source_id: str) -> dict[str, str]:
+        """Return chunk id -> content hash of everything stored for a source.
+
+        Raises: Unavailable, Timeout, Overloaded.
+        """
+        pages = self._pages(lambda after: hashes_body(source_id, after))
+        return {hit["_id"]: hit["fields"]["content_hash"][0] async for hit in pages}
+
+    async def counts(self) -> dict[str, tuple[int, int]]:
+        """Return source id -> (documents, chunks).
+
+        Raises: Unavailable, Timeout, Overloaded.
+        """
+        answer = await self._search(counts_body())
+        buckets = answer["aggregations"]["sources"]["buckets"]
+        return {row["key"]: (row["documents"]["doc_count"], row["doc_count"]) for row in buckets}
+
+    async def generation(self) -> str:
+        """Return the name of the index generation that answers.
+
+        Raises: Unavailable when there is none; Timeout.
+        """
+        name = await current_name(self._client, self._alias)
+        if name is None:
+            raise Unavailable(f"the alias {self._alias} is gone")
+        return name
+
+    async def identity(self) -> str:
+        """Return the UUID of the index that answers.
+
+        Raises: Unavailable, Timeout.
+        """
+        return (await read_generation(self._client, await self.generation())).uuid
+
+    async def health(self) -> dict[str, Any]:
+        """Return the state of engine and index for status pages: plain JSON values.
+
+        Raises: Unavailable, Timeout.
+        """
+        generation = await read_generation(self._client, await self.generation())
+        with asking():
+            cluster, stats = await asyncio.gather(
+                self._client.cluster.health(index=generation.name),
+                self._client.indices.stats(index=generation.name, metric="docs,store"),
+            )
+        primaries = stats["indices"][generation.name]["primaries"]
+        return {
+            "status": cluster["status"],
+            "nodes": cluster["number_of_nodes"],
+            "generation": generation.name,
+            "built_with": dict(generation.meta),
+            "chunks": primaries["docs"]["count"],
+            "bytes": primaries["store"]["size_in_bytes"],
+        }
+
+    async def _search(self, body: Body) -> Mapping[str, Any]:
+        with asking():
+            answer: Mapping[str, Any] = await self._client.search(index=self._alias, body=body)
+        _require_whole(answer)
+        return answer
+
+    async def _msearch(self, bodies: Sequence[Body]) -> list[Mapping[str, Any]]:
+        if not bodies:
+            return []
+        lines: list[Body] = [line for body in bodies for line in ({}, body)]
+        with asking():
+            answer = await self._client.msearch(index=self._alias, body=lines)
+        for response in answer["responses"]:
+            if "error" in response:
+                raise refusal(response.get("status", 500), response)
+            _require_whole(response)
+        return list(answer["responses"])
+
+    async def _stored(self, body: Body) -> list[Stored]:
+        answer = await self._search(body)
+        return [stored_of(hit, self._model.dim) for hit in answer["hits"]["hits"]]
+
+    async def _pages(self, body_after: Callable[[str | None], Body]) -> AsyncIterator[Mapping[str, Any]]:
+        after: str | None = None
+        while True:
+            hits = (await self._search(body_after(after)))["hits"]["hits"]
+            for hit in hits:
+                yield hit
+            if len(hits) < PAGE_ROWS:
+                return
+            after = hits[-1]["_id"]
+
+
+async def open_store(
+    settings: OpenSearchSettings,
+    model: ModelInfo,
+    *,
+    chunker_version: str = DEFAULT_CHUNKER_VERSION,
+    weights: LexicalWeights = DEFAULT_WEIGHTS,
+) -> OpenSearchStore:
+    """Connect, make the first index generation if there is none, and check that it is of this model.
+
+    Raises: InvalidInput when the engine is too old, or the generation was built otherwise than now configured;
+        Unavailable, Timeout.
+    """
+    client = build_client(settings)
+    try:
+        with asking():
+            info = await client.info()
+        _require_version(info["version"])
+        await ensure_generation(client, settings.alias, model, chunker_version)
+    except BaseException:
+        await client.close()
+        raise
+    return OpenSearchStore(client, settings.alias, model, weights)
+
+
+def _require_version(version: Mapping[str, str]) -> None:
+    number = version["number"]
+    if version.get("distribution") != "opensearch" or tuple(map(int, number.split(".")[:2])) < OLDEST_VERSION:
+        oldest = ".".join(map(str, OLDEST_VERSION))
+        raise InvalidInput(
+            f"this is {version.get('distribution')} {number}; needs OpenSearch >= {oldest}", "opensearch.url"
+        )
+
+
+def _require_whole(answer: Mapping[str, Any]) -> None:
+    """Refuse an answer that leaves shards out: half a ranking would pass for a whole one."""
+    shards = answer["_shards"]
+    if answer["timed_out"] or shards["failed"]:
+        failures = shards.get("failures") or [{}]
+        raise Unavailable(f"the search engine answered in part: {failures[0].get('reason', 'timed out')}"[:300])
+
+
+def _ranking(leg: str, answer: Mapping[str, Any]) -> list[LegHit]:
+    rows = answer["hits"]["hits"]
+    # The engine gives (1 + cosine) / 2, which is never negative.
+    scores = [2.0 * row["_score"] - 1.0 if leg == "dense" else row["_score"] for row in rows]
+    return [
+        LegHit(row["_id"], rank, score) for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
+    ]

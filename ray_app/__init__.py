@@ -1,0 +1,1 @@
+"""Models and their serving: the only room that imports torch."""

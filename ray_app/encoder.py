@@ -1,0 +1,167 @@
+"""From text to embeddings in three sync stages: `encode_pre` (tokenise), `encode_core` (forward), `encode_post`.
+
+No ray, no asyncio. The stages hold no state between calls, so each can run in a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ray_app.checkpoint import Checkpoint
+from ray_app.tokenizer import CheckpointTokenizer, Ids
+from ray_app.transformer import PackedTransformer
+from ray_app.weights import load_state, load_torch
+from ray_app.wire import Row
+from shirabe.errors import InvalidInput
+from shirabe.types import Floats, Halves, Output, TextKind
+
+ALL_OUTPUTS: Final[tuple[Output, ...]] = ("dense", "sparse", "tokens", "bits")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forward:
+    """What a forward pass gives, in arrays of the CPU: texts end to end, rows are tokens.
+
+    ids int32 (rows,) · lengths int64 (texts,) · dense float32 (texts, dim) · weights float32 (rows,) · vectors float32
+    (rows, dim), not normalised. Absent parts were not asked for.
+    """
+
+    ids: Ids
+    lengths: np.ndarray[tuple[int], np.dtype[np.int64]]
+    dense: Floats | None
+    weights: Floats | None
+    vectors: Floats | None
+
+
+class M3Encoder:
+    """BGE-M3's three outputs from one pass over a checkpoint in its layout."""
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        """Load the weights.
+
+        Raises: NotFound, InvalidInput naming the file.
+        """
+        self.checkpoint = checkpoint
+        self._tokenizer = CheckpointTokenizer(checkpoint.folder, checkpoint.max_tokens)
+        self._transformer = PackedTransformer(load_state(checkpoint.folder), checkpoint.architecture, device)
+        self._heads = {name: self._head(name) for name in ("sparse", "colbert")} if checkpoint.has_heads else {}
+        # The identity (m3-mini's late-interaction head) is not worth a matrix product.
+        if "colbert" in self._heads and _is_identity(*self._heads["colbert"]):
+            del self._heads["colbert"]
+
+    def _head(self, name: str) -> tuple[Tensor, Tensor]:
+        path = self.checkpoint.folder / f"{name}_linear.pt"
+        state = load_torch(path)
+        try:
+            weight, bias = state["weight"], state["bias"]
+        except KeyError as error:
+            raise InvalidInput(f"lacks {error}", str(path)) from error
+        device = self._transformer.device
+        return weight.to(device, torch.float32), bias.to(device, torch.float32)
+
+    def check_outputs(self, outputs: Collection[Output]) -> None:
+        """Raise InvalidInput when an output is not to be had from this checkpoint."""
+        if not self.checkpoint.has_heads and set(outputs) != {"dense"}:
+            raise InvalidInput(f"{self.checkpoint.name} gives dense vectors only", "outputs")
+
+    def encode(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> list[Row]:
+        """Return each text's embedding, all texts in one pass."""
+        return self.encode_post(self.encode_core(self.encode_pre(texts, kind), outputs), outputs)
+
+    def encode_pre(self, texts: Sequence[str], kind: TextKind) -> list[Ids]:
+        """Return each text's token ids with the prefix of its kind, at most `max_tokens`."""
+        prefix = self.checkpoint.prefix(kind)
+        return self._tokenizer.encode([prefix + text for text in texts])
+
+    @torch.inference_mode()
+    def encode_core(self, batch: Sequence[Ids], outputs: Collection[Output]) -> Forward:
+        """Run the model over the texts of a batch and compute only what `outputs` need."""
+        lengths = [len(ids) for ids in batch]
+        packed = np.concatenate(batch)
+        states = self._transformer.forward(torch.from_numpy(packed.astype(np.int64)), lengths)
+        return Forward(
+            ids=packed,
+            lengths=np.array(lengths, np.int64),
+            dense=self._dense(states, lengths) if "dense" in outputs else None,
+            weights=self._weights(states) if "sparse" in outputs else None,
+            vectors=self._vectors(states) if "tokens" in outputs or "bits" in outputs else None,
+        )
+
+    def _dense(self, states: Tensor, lengths: Sequence[int]) -> Floats:
+        if self.checkpoint.pooling == "cls":
+            starts = np.cumsum([0, *lengths[:-1]])
+            pooled = states[torch.from_numpy(starts).to(states.device)]
+        else:
+            pooled = torch.segment_reduce(states, "mean", lengths=torch.tensor(lengths, device=states.device), axis=0)
+        dense: Floats = F.normalize(pooled, dim=-1).cpu().numpy()
+        return dense
+
+    def _weights(self, states: Tensor) -> Floats:
+        weights: Floats = torch.relu(F.linear(states, *self._heads["sparse"])).squeeze(-1).cpu().numpy()
+        return weights
+
+    def _vectors(self, states: Tensor) -> Floats:
+        head = self._heads.get("colbert")
+        vectors: Floats = (F.linear(states, *head) if head else states).cpu().numpy()
+        return vectors
+
+    def encode_post(self, forward: Forward, outputs: Collection[Output]) -> list[Row]:
+        """Return each text's embedding from a forward pass."""
+        bounds = np.cumsum([0, *forward.lengths])
+        texts = len(forward.lengths)
+        dense = forward.dense if forward.dense is not None else [None] * texts
+        sparse: Sequence[tuple[Ids | None, Floats | None]] = [(None, None)] * texts
+        if forward.weights is not None:
+            sparse = self._sparse(forward.weights, forward)
+        vectors = forward.vectors
+        tokens = _unit(vectors) if vectors is not None and "tokens" in outputs else None
+        bits = np.packbits(vectors > 0, axis=1) if vectors is not None and "bits" in outputs else None
+        rows = []
+        for text, (start, end) in enumerate(pairwise(bounds.tolist())):
+            # The first token's vector (CLS) is left out and the last one's (EOS) kept, as FlagEmbedding does.
+            own = slice(start + 1, end)
+            rows.append(
+                Row(
+                    dense[text],
+                    sparse_ids=sparse[text][0],
+                    sparse_weights=sparse[text][1],
+                    tokens=tokens[own] if tokens is not None else None,
+                    bits=bits[own] if bits is not None else None,
+                )
+            )
+        return rows
+
+    def _sparse(self, weights: Floats, forward: Forward) -> list[tuple[Ids, Floats]]:
+        """Return per text the ids with a weight above zero, ascending, and the largest weight of each."""
+        texts = len(forward.lengths)
+        owner = np.repeat(np.arange(texts, dtype=np.int64), forward.lengths)
+        kept = (weights > 0) & ~np.isin(forward.ids, self._tokenizer.specials)
+        keys = (owner[kept] << 32) | forward.ids[kept]
+        if not len(keys):
+            return [(np.zeros(0, np.int32), np.zeros(0, np.float32))] * texts
+        order = np.argsort(keys, kind="stable")
+        unique, first = np.unique(keys[order], return_index=True)
+        largest = np.maximum.reduceat(weights[kept][order], first)
+        ids = (unique & 0xFFFFFFFF).astype(np.int32)
+        bounds = np.searchsorted(unique, np.arange(texts + 1, dtype=np.int64) << 32)
+        return [(ids[start:end], largest[start:end]) for start, end in pairwise(bounds.tolist())]
+
+
+def _unit(vectors: Floats) -> Halves:
+    """Return the rows with L2 norm 1, float16."""
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    unit: Halves = (vectors / np.maximum(norms, np.float32(1e-12))[:, None]).astype(np.float16)
+    return unit
+
+
+def _is_identity(weight: Tensor, bias: Tensor) -> bool:
+    square = weight.shape[0] == weight.shape[1]
+    return square and bool(torch.equal(weight, torch.eye(weight.shape[0], device=weight.device))) and not bias.any()

@@ -1,0 +1,258 @@
+"""Batches by tokens, not by requests: many callers' texts through three stages, each in a thread of its own.
+
+Queries overtake passages; a batch of passages is small enough that a query never waits long for one; a full queue is an
+answer (`Overloaded`), not a wait; when a stage dies every caller gets the error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Generic, Literal, TypeVar
+
+from ray_app.tokenizer import Ids
+from shirabe.errors import Overloaded, ShirabeError, Unavailable
+from shirabe.types import Output
+
+Lane = Literal["query", "passage"]
+
+_Raw = TypeVar("_Raw")
+_Row = TypeVar("_Row")
+
+# While passages wait, at most this many batches of queries run before a batch of passages does.
+_QUERY_RUN: Final = 16
+# Passages are sorted by length within this many batches' worth, taken in order of arrival: long ones do not starve.
+_WINDOW_BATCHES: Final = 8
+_FIRST_GUESS_TOKENS_S: Final = 2000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Token counts. `query_batch` and `passage_batch` bound one forward pass, `queue` what may wait."""
+
+    query_batch: int
+    passage_batch: int
+    queue: int
+
+
+class _Request(Generic[_Row]):
+    """One caller's texts: rows come back in any order, the caller hears when all are there."""
+
+    def __init__(self, outputs: frozenset[Output], lane: Lane, texts: int, answer: asyncio.Future[list[_Row]]) -> None:
+        self.outputs = outputs
+        self.lane = lane
+        self.answer = answer
+        self._rows: dict[int, _Row] = {}
+        self._texts = texts
+
+    def put(self, index: int, row: _Row) -> None:
+        self._rows[index] = row
+        if len(self._rows) == self._texts and not self.answer.done():
+            self.answer.set_result([self._rows[i] for i in range(self._texts)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Item(Generic[_Row]):
+    request: _Request[_Row]
+    index: int
+    ids: Ids
+
+
+class Scheduler(Generic[_Raw, _Row]):
+    """Runs one model for many callers on one event loop. `start` it once inside the loop, `close` it in the end."""
+
+    def __init__(
+        self,
+        core: Callable[[Sequence[Ids], frozenset[Output]], _Raw],
+        post: Callable[[_Raw, frozenset[Output]], Sequence[_Row]],
+        limits: Limits,
+    ) -> None:
+        """Take the model's last two stages, sync; the first, tokenising, comes with each request.
+
+        core: runs the model over a batch of texts' token ids. post: gives one row per text of the batch.
+        """
+        self._core = core
+        self._post = post
+        self._limits = limits
+        self._lanes: dict[Lane, deque[_Item[_Row]]] = {"query": deque(), "passage": deque()}
+        self._planned: deque[list[_Item[_Row]]] = deque()
+        self._requests: set[_Request[_Row]] = set()
+        self._query_run = 0
+        self._queued = 0
+        self._tokens_s = _FIRST_GUESS_TOKENS_S
+        self._arrived = asyncio.Event()
+        self._failure: ShirabeError | None = None
+        self._loop_task: asyncio.Task[None] | None = None
+        # Queries have a tokenising thread of their own, so they need not wait for a large request's.
+        self._pre_threads = {lane: ThreadPoolExecutor(1, f"pre-{lane}") for lane in self._lanes}
+        self._core_thread = ThreadPoolExecutor(1, "core")
+        self._post_thread = ThreadPoolExecutor(1, "post")
+
+    @property
+    def queued_tokens(self) -> int:
+        """Tokens that wait or run; an upper bound for texts that are not tokenised yet."""
+        return self._queued
+
+    def start(self) -> None:
+        """Start taking batches."""
+        self._loop_task = asyncio.create_task(self._run(), name="scheduler")
+
+    def check(self) -> None:
+        """Raise the error a stage died of, if one did."""
+        if self._failure is not None:
+            raise self._failure
+
+    async def close(self) -> None:
+        """Stop; every waiting caller gets `Unavailable`."""
+        self._fail(Unavailable("the model is shutting down"))
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.gather(self._loop_task, return_exceptions=True)
+        for pool in (*self._pre_threads.values(), self._core_thread, self._post_thread):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def submit(
+        self, prepare: Callable[[], Sequence[Ids]], most_tokens: int, outputs: frozenset[Output], lane: Lane
+    ) -> list[_Row]:
+        """Return one row per text that `prepare` tokenises (in a thread; at least one).
+
+        most_tokens: what `prepare` may give at most, tokens; it is held in the queue until the count is known.
+
+        Raises: Overloaded when the queue is full, Unavailable when a stage died, what `prepare` raises.
+        """
+        self.check()
+        with self._room(most_tokens):
+            prepared = await asyncio.get_running_loop().run_in_executor(self._pre_threads[lane], prepare)
+        self.check()
+        answer: asyncio.Future[list[_Row]] = asyncio.get_running_loop().create_future()
+        request = _Request(outputs, lane, len(prepared), answer)
+        tokens = sum(map(len, prepared))
+        self._requests.add(request)
+        self._queued += tokens
+        try:
+            self._lanes[lane].extend(_Item(request, index, ids) for index, ids in enumerate(prepared))
+            self._arrived.set()
+            return await answer
+        finally:
+            # The rest of a request whose caller has gone is dropped when its batch is made.
+            self._requests.discard(request)
+            self._queued -= tokens
+
+    @contextmanager
+    def _room(self, tokens: int) -> Iterator[None]:
+        # A request larger than the queue runs when nothing else waits: refusing it would be for ever.
+        if self._queued and self._queued + tokens > self._limits.queue:
+            raise Overloaded("the model's queue is full", retry_after_s=self._drain_s())
+        self._queued += tokens
+        try:
+            yield
+        finally:
+            self._queued -= tokens
+
+    def _drain_s(self) -> float:
+        return min(max(self._queued / self._tokens_s / 2, 0.1), 30.0)
+
+    async def _run(self) -> None:
+        """Take batches for ever: while one is in the forward pass, the one before it is in post-processing."""
+        loop = asyncio.get_running_loop()
+        finishing: asyncio.Task[None] | None = None
+        try:
+            while True:
+                batch = self._next_batch()
+                if not batch:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                    continue
+                outputs = frozenset[Output]().union(*(item.request.outputs for item in batch))
+                begun = time.perf_counter()
+                raw = await loop.run_in_executor(self._core_thread, self._core, [item.ids for item in batch], outputs)
+                self._measure(batch, time.perf_counter() - begun)
+                if finishing is not None:
+                    await finishing
+                finishing = asyncio.create_task(self._finish(batch, raw, outputs))
+        except Exception as error:
+            self._fail(_as_unavailable(error))
+        finally:
+            if finishing is not None and not finishing.done():
+                finishing.cancel()
+
+    async def _finish(self, batch: Sequence[_Item[_Row]], raw: _Raw, outputs: frozenset[Output]) -> None:
+        try:
+            rows = await asyncio.get_running_loop().run_in_executor(self._post_thread, self._post, raw, outputs)
+            for item, row in zip(batch, rows, strict=True):
+                item.request.put(item.index, row)
+        except Exception as error:
+            self._fail(_as_unavailable(error))
+
+    def _measure(self, batch: Sequence[_Item[_Row]], seconds: float) -> None:
+        rate = sum(len(item.ids) for item in batch) / max(seconds, 1e-6)
+        self._tokens_s += 0.1 * (rate - self._tokens_s)
+
+    def _fail(self, error: ShirabeError) -> None:
+        if self._failure is None:
+            self._failure = error
+        self._arrived.set()
+        for request in self._requests:
+            if not request.answer.done():
+                request.answer.set_exception(self._failure)
+
+    def _next_batch(self) -> list[_Item[_Row]]:
+        self.check()
+        passages_wait = bool(self._planned or self._lanes["passage"])
+        if self._lanes["query"] and not (passages_wait and self._query_run >= _QUERY_RUN):
+            batch = _take(self._lanes["query"], self._limits.query_batch)
+            if batch:
+                self._query_run += 1
+                return sorted(batch, key=_length)
+        self._query_run = 0
+        while self._planned or self._lanes["passage"]:
+            if not self._planned:
+                window = _take(self._lanes["passage"], self._limits.passage_batch * _WINDOW_BATCHES)
+                self._planned.extend(_cut(sorted(window, key=_length), self._limits.passage_batch))
+                continue
+            batch = [item for item in self._planned.popleft() if not item.request.answer.done()]
+            if batch:
+                return batch
+        return _take(self._lanes["query"], self._limits.query_batch)
+
+
+def _length(item: _Item[_Row]) -> int:
+    return len(item.ids)
+
+
+def _take(lane: deque[_Item[_Row]], budget: int) -> list[_Item[_Row]]:
+    """Take waiting items in order until the budget is spent: one at least, however long; none whose caller has gone."""
+    taken: list[_Item[_Row]] = []
+    while lane:
+        if lane[0].request.answer.done():
+            lane.popleft()
+            continue
+        budget -= len(lane[0].ids)
+        if taken and budget < 0:
+            break
+        taken.append(lane.popleft())
+    return taken
+
+
+def _cut(items: Iterable[_Item[_Row]], budget: int) -> list[list[_Item[_Row]]]:
+    """Cut a list into runs of at most `budget` tokens, one item at least."""
+    batches: list[list[_Item[_Row]]] = []
+    room = 0
+    for item in items:
+        if not batches or len(item.ids) > room:
+            batches.append([])
+            room = budget
+        batches[-1].append(item)
+        room -= len(item.ids)
+    return batches
+
+
+def _as_unavailable(error: Exception) -> ShirabeError:
+    failure = Unavailable(f"the model failed: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,177 @@
+"""The contract of `Collector`, run on every collector over a small changing source of each kind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+from ingest_fakes import Repository
+
+from ingest.collectors import FolderCollector, GitCollector, OpenApiCollector, open_collector
+from ingest.collectors.selection import content_digest
+from shirabe.errors import InvalidInput, NotFound
+from shirabe.protocols import Collector
+from shirabe.settings import load_settings
+from shirabe.types import Acl, Change, Cursor, Delete, Skip, Source, Upsert, document_id
+
+MAX_BYTES = 2_000
+ACL = Acl(False, ("staff",))
+
+
+def spec(title: str) -> str:
+    return f'openapi: 3.0.3\ninfo: {{title: {title}, version: "1"}}\npaths: {{}}\n'
+
+
+@dataclass
+class Place:
+    """A source that can be written to: `suffix` names its kind of document."""
+
+    collector: Collector
+    root: Path
+    suffix: str
+    repository: Repository | None = None
+
+    def write(self, files: dict[str, str | bytes]) -> None:
+        for name, content in files.items():
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        self.commit()
+
+    def remove(self, name: str) -> None:
+        (self.root / name).unlink()
+        self.commit()
+
+    def commit(self) -> None:
+        if self.repository is not None:
+            self.repository.commit()
+
+    def name(self, stem: str) -> str:
+        return f"{stem}{self.suffix}"
+
+
+@pytest.fixture(params=["git", "folder", "openapi"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    root = tmp_path / "source"
+    if request.param == "git":
+        repository = Repository(root)
+        repository.commit()
+        source = Source("s", "git", str(root), ACL)
+        return Place(GitCollector(source, tmp_path / "state", MAX_BYTES), root, ".md", repository)
+    root.mkdir()
+    if request.param == "folder":
+        return Place(FolderCollector(Source("s", "markdown", str(root), ACL), MAX_BYTES), root, ".md")
+    return Place(OpenApiCollector(Source("s", "openapi", str(root), ACL), MAX_BYTES), root, ".yaml")
+
+
+async def listed(changes: AsyncIterator[Change]) -> dict[str, Change]:
+    return {change.document.path if isinstance(change, Upsert) else change.path: change async for change in changes}
+
+
+async def test_documents_carry_where_they_are_from(place: Place) -> None:
+    place.write({place.name("dir/one"): spec("one"), place.name("二"): spec("two")})
+    head = await place.collector.head()
+    found = await listed(place.collector.changes(None, head))
+    assert set(found) == {place.name("dir/one"), place.name("二")}
+    change = found[place.name("二")]
+    assert isinstance(change, Upsert)
+    document = change.document
+    assert document.doc_id == document_id("s", place.name("二"))
+    assert (document.source_id, document.acl, document.content) == ("s", ACL, spec("two").encode())
+    assert document.updated_at.tzinfo == UTC
+    assert document.revision
+    assert document.uri
+    assert document.media_type
+
+
+async def test_an_empty_source_is_no_error(place: Place) -> None:
+    head = await place.collector.head()
+    assert await listed(place.collector.changes(None, head)) == {}
+    assert await place.collector.paths(head) == {}
+    assert await place.collector.count(None, head) == 0
+
+
+async def test_nothing_changed_is_nothing(place: Place) -> None:
+    place.write({place.name("one"): spec("one")})
+    head = await place.collector.head()
+    assert await place.collector.head() == head
+    assert await place.collector.knows(head)
+    assert await listed(place.collector.changes(head, head)) == {}
+
+
+async def test_paths_agree_with_everything(place: Place) -> None:
+    place.write({place.name(stem): spec(stem) for stem in ("a", "b/c", "d")})
+    head = await place.collector.head()
+    everything = await listed(place.collector.changes(None, head))
+    hashes = {path: content_digest(c.document.content) for path, c in everything.items() if isinstance(c, Upsert)}
+    assert await place.collector.paths(head) == hashes
+    assert await place.collector.count(None, head) == len(everything)
+
+
+async def test_a_difference_brings_one_state_to_the_other(place: Place) -> None:
+    place.write({place.name(stem): spec(stem) for stem in ("same", "edited", "gone")})
+    old = await place.collector.head()
+    before = dict(await place.collector.paths(old))
+    place.write({place.name("edited"): spec("edited2"), place.name("new"): spec("new")})
+    place.remove(place.name("gone"))
+    head = await place.collector.head()
+    assert head != old
+    changes = await listed(place.collector.changes(old, head))
+    after = before if await place.collector.knows(old) else {}
+    for path, change in changes.items():
+        after.pop(path, None)
+        if isinstance(change, Upsert):
+            after[path] = content_digest(change.document.content)
+    assert after == await place.collector.paths(head)
+    assert await place.collector.count(old, head) == len(changes)
+
+
+async def test_one_document_can_be_asked_for(place: Place) -> None:
+    place.write({place.name("one"): spec("one"), place.name("large"): spec("x" * MAX_BYTES)})
+    head = await place.collector.head()
+    found = await place.collector.get(place.name("one"), head)
+    assert isinstance(found, Upsert)
+    assert found.document.content == spec("one").encode()
+    for absent in ("nothing" + place.suffix, "../outside" + place.suffix, "/etc/passwd", "", ".git/config"):
+        assert isinstance(await place.collector.get(absent, head), Delete | Skip), absent
+    assert await listed(place.collector.changes(None, head)) != {}
+
+
+async def test_an_unknown_cursor_means_everything(place: Place) -> None:
+    place.write({place.name("one"): spec("one")})
+    head = await place.collector.head()
+    unknown = Cursor("0" * 40)
+    assert not await place.collector.knows(unknown)
+    assert set(await listed(place.collector.changes(unknown, head))) == {place.name("one")}
+
+
+async def test_links_out_of_the_source_are_never_followed(place: Place, tmp_path: Path) -> None:
+    secret = tmp_path / f"secret{place.suffix}"
+    secret.write_text(spec("secret"))
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / f"deep{place.suffix}").write_text(spec("secret"))
+    os.symlink(secret, place.root / place.name("link"))
+    os.symlink(tmp_path / "outside", place.root / "folder")
+    place.write({place.name("one"): spec("one")})
+    head = await place.collector.head()
+    found = await listed(place.collector.changes(None, head))
+    documents = [change.document for change in found.values() if isinstance(change, Upsert)]
+    assert [document.path for document in documents] == [place.name("one")]
+    for path in (place.name("link"), f"folder/deep{place.suffix}"):
+        assert not isinstance(await place.collector.get(path, head), Upsert)
+
+
+async def test_options_and_locations_are_checked_when_opened(tmp_path: Path) -> None:
+    settings = load_settings(state_dir=tmp_path)
+    for kind in ("git", "markdown", "openapi"):
+        with pytest.raises(NotFound):
+            open_collector(Source("s", kind, str(tmp_path / "nothing")), settings)
+        with pytest.raises(InvalidInput, match="list of globs"):
+            open_collector(Source("s", kind, str(tmp_path), options={"include": "*.md"}), settings)
+        with pytest.raises(InvalidInput):
+            open_collector(Source("s", kind, "ext::sh -c touch% /tmp/owned"), settings)
+    with pytest.raises(InvalidInput, match="no collector"):
+        open_collector(Source("s", "issues", str(tmp_path)), settings)

@@ -1,0 +1,137 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ingest.ledger import Failed, Ledger, Settled
+from ingest.locks import SourceLocks
+from shirabe.errors import Overloaded, Unavailable
+from shirabe.types import Acl, Source
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.sqlite")
+
+
+def settled(path: str, *chunks: str) -> Settled:
+    return Settled(path, f"doc-{path}", "hash", "r1", "stamp", dict.fromkeys(chunks, "h"))
+
+
+def test_sources_come_back_as_they_were_put(ledger: Ledger) -> None:
+    source = Source("docs", "git", "/repo", Acl(False, ("staff",)), {"branch": "main", "exclude": ["a/**"]})
+    ledger.put_source(source)
+    ledger.put_source(Source("api", "openapi", "/api.yaml"))
+    assert [item.source_id for item in ledger.sources()] == ["api", "docs"]
+    assert ledger.sources()[1] == source
+
+
+def test_intended_chunks_are_known_until_their_document_is_settled(ledger: Ledger) -> None:
+    scope = ledger.scope("docs", "index").scope
+    ledger.settle(scope, [settled("a.md", "a-0", "a-1")], [], [])
+    ledger.intend(scope, [("a.md", "doc-a.md", ["a-0", "a-2"])])
+    assert ledger.chunk_ids(scope, "a.md") == {"a-0", "a-1", "a-2"}
+    assert ledger.entries(scope)["a.md"].pending
+    ledger.settle(scope, [settled("a.md", "a-0")], [], [])
+    assert ledger.chunk_ids(scope, "a.md") == {"a-0"}
+    assert not ledger.entries(scope)["a.md"].pending
+    assert ledger.intended(scope) == set()
+
+
+def test_all_of_it_survives_the_process(tmp_path: Path) -> None:
+    first = Ledger(tmp_path / "ledger.sqlite")
+    scope = first.scope("docs", "index").scope
+    first.intend(scope, [("a.md", "d", ["a-0"])])
+    run, _ = first.begin_run(scope)
+    first.succeed(run, scope, "c1", "stamp")
+    # Not closed: a killed process closes nothing.
+    second = Ledger(tmp_path / "ledger.sqlite")
+    assert second.scope("docs", "index").cursor == "c1"
+    assert second.entries(scope)["a.md"].pending
+    first.close()
+    second.close()
+
+
+def test_versions_only_grow_even_when_the_clock_does_not(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    scope = ledger.scope("docs", "index").scope
+    versions = [ledger.begin_run(scope)[1]]
+    monkeypatch.setattr("ingest.ledger.time.time", lambda: 1.0)
+    versions += [ledger.begin_run(scope)[1] for _ in range(3)]
+    assert versions == sorted(set(versions))
+
+
+def test_each_index_has_its_own_scope(ledger: Ledger) -> None:
+    old, new = ledger.scope("docs", "old").scope, ledger.scope("docs", "new").scope
+    ledger.settle(old, [settled("a.md", "a-0")], [], [])
+    assert ledger.entries(new) == {}
+    assert ledger.owners("doc-a.md", "old") == [("docs", "a.md")]
+    assert ledger.owners("doc-a.md", "new") == []
+    ledger.forget_scopes(index_id="old")
+    assert ledger.entries(old) == {}
+    assert ledger.scope("docs", "new").scope == new
+
+
+def test_forgetting_everything_by_accident_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(ValueError, match="name a source"):
+        ledger.forget_scopes()
+
+
+def test_a_failure_goes_when_its_document_is_settled(ledger: Ledger) -> None:
+    scope = ledger.scope("docs", "index").scope
+    ledger.settle(scope, [], [], [Failed("a.md", "bad", "r1", "print", retry=True)])
+    assert ledger.failures(scope) == {"a.md": Failed("a.md", "bad", "r1", "print", True)}
+    assert [failure.reason for failure in ledger.standing(scope).failures] == ["bad"]
+    ledger.settle(scope, [settled("a.md", "a-0")], [], [])
+    assert ledger.failures(scope) == {}
+
+
+def test_standing_counts_and_remembers_successes_only(ledger: Ledger) -> None:
+    scope = ledger.scope("docs", "index").scope
+    ledger.settle(scope, [settled("a.md", "a-0", "a-1"), settled("b.md", "b-0")], [], [])
+    run, _ = ledger.begin_run(scope)
+    ledger.end_run(run, "Unavailable")
+    assert ledger.standing(scope).last_sync is None
+    run, _ = ledger.begin_run(scope)
+    ledger.succeed(run, scope, "c", "s")
+    standing = ledger.standing(scope)
+    assert (standing.documents, standing.chunks) == (2, 3)
+    assert standing.last_sync is not None
+
+
+def test_a_failing_transaction_changes_nothing(ledger: Ledger) -> None:
+    scope = ledger.scope("docs", "index").scope
+    with pytest.raises(Unavailable):
+        ledger.settle(scope, [settled("a.md", "a-0"), settled(None, "b-0")], [], [])  # type: ignore[arg-type]
+    assert ledger.entries(scope) == {}
+    ledger.settle(scope, [settled("a.md", "a-0")], [], [])
+    assert set(ledger.entries(scope)) == {"a.md"}
+
+
+def test_a_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(Unavailable, match="version 99"):
+        Ledger(path)
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"not a database, and longer than a page header" * 100)
+    with pytest.raises(Unavailable, match="cannot be opened"):
+        Ledger(path)
+
+
+async def test_one_holder_per_source(tmp_path: Path) -> None:
+    locks, others = SourceLocks(tmp_path), SourceLocks(tmp_path)
+    async with locks.hold("docs"):
+        assert others.held("docs")
+        async with others.hold("api"):
+            pass
+        with pytest.raises(Overloaded, match="already syncing"):
+            async with others.hold("docs", wait_s=0):
+                pass
+    assert not others.held("docs")
+    async with others.hold("docs"):
+        pass

@@ -1,0 +1,256 @@
+"""The token-budget batcher, around a model whose pace the test sets."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from ray_app.scheduler import Lane, Limits, Scheduler
+from ray_app.tokenizer import Ids
+from shirabe.errors import Overloaded, Unavailable
+from shirabe.types import Output
+
+DENSE: frozenset[Output] = frozenset({"dense"})
+PATIENCE_S = 10.0
+
+
+def text(name: int, length: int) -> Ids:
+    """A text of `length` tokens that can be told apart by its first."""
+    return np.full(length, name, np.int32)
+
+
+class FakeModel:
+    """Gives each text's first token back; the gate holds the forward pass, `broken` names the stage that fails."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+        self.batches: list[list[tuple[int, int]]] = []
+        self.outputs: list[frozenset[Output]] = []
+        self.broken = ""
+
+    def core(self, batch: Sequence[Ids], outputs: frozenset[Output]) -> list[int]:
+        self.batches.append([(int(ids[0]), len(ids)) for ids in batch])
+        self.outputs.append(outputs)
+        self.entered.release()
+        if not self.gate.wait(PATIENCE_S):
+            raise TimeoutError("the test never opened the gate")
+        if self.broken == "core":
+            raise MemoryError("no more")
+        return [int(ids[0]) for ids in batch]
+
+    def post(self, raw: list[int], outputs: frozenset[Output]) -> list[int]:
+        if self.broken == "post":
+            raise ArithmeticError("odd")
+        return raw
+
+    async def in_forward(self) -> None:
+        """Wait until one more batch is in the forward pass."""
+        assert await asyncio.to_thread(self.entered.acquire, timeout=PATIENCE_S)
+
+
+@asynccontextmanager
+async def running(model: FakeModel, batch: int = 100, queue: int = 10_000) -> AsyncIterator[Scheduler[list[int], int]]:
+    scheduler = Scheduler(model.core, model.post, Limits(query_batch=batch, passage_batch=batch, queue=queue))
+    scheduler.start()
+    try:
+        yield scheduler
+    finally:
+        model.gate.set()
+        await scheduler.close()
+
+
+def submit(
+    scheduler: Scheduler[list[int], int], texts: Sequence[Ids], lane: Lane, outputs: frozenset[Output] = DENSE
+) -> asyncio.Task[list[int]]:
+    return asyncio.create_task(scheduler.submit(lambda: texts, sum(map(len, texts)), outputs, lane))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110 - the scheduler has no event for it
+            await asyncio.sleep(0)
+
+
+async def test_rows_come_back_in_order_though_batches_are_sorted() -> None:
+    model = FakeModel()
+    async with running(model) as scheduler:
+        texts = [text(name, length) for name, length in enumerate([90, 5, 60, 30, 5, 99])]
+        assert await submit(scheduler, texts, "passage") == [0, 1, 2, 3, 4, 5]
+    lengths = [[length for _, length in batch] for batch in model.batches]
+    assert lengths == [[5, 5, 30, 60], [90], [99]]
+
+
+async def test_no_batch_exceeds_the_budget_but_a_text_longer_than_it_runs_alone() -> None:
+    model = FakeModel()
+    async with running(model) as scheduler:
+        assert await submit(scheduler, [text(0, 250), text(1, 40), text(2, 40), text(3, 40)], "passage") == [0, 1, 2, 3]
+    assert sorted(sum(length for _, length in batch) for batch in model.batches) == [40, 80, 250]
+
+
+async def test_callers_share_a_batch() -> None:
+    model = FakeModel()
+    model.gate.clear()
+    async with running(model) as scheduler:
+        first = submit(scheduler, [text(0, 10)], "passage")
+        await model.in_forward()
+        others = [submit(scheduler, [text(name, 10)], "passage") for name in range(1, 6)]
+        await until(lambda: scheduler.queued_tokens == 60)
+        model.gate.set()
+        assert await asyncio.gather(first, *others) == [[0], [1], [2], [3], [4], [5]]
+    assert [len(batch) for batch in model.batches] == [1, 5]
+
+
+async def test_a_batch_computes_what_any_of_its_callers_asked_for() -> None:
+    model = FakeModel()
+    model.gate.clear()
+    async with running(model) as scheduler:
+        first = submit(scheduler, [text(0, 10)], "query")
+        await model.in_forward()
+        others = [
+            submit(scheduler, [text(1, 10)], "query", frozenset({"sparse"})),
+            submit(scheduler, [text(2, 10)], "query", frozenset({"bits"})),
+        ]
+        await until(lambda: scheduler.queued_tokens == 30)
+        model.gate.set()
+        await asyncio.gather(first, *others)
+    assert model.outputs == [DENSE, {"sparse", "bits"}]
+
+
+async def test_a_query_waits_for_one_batch_of_passages_at_most() -> None:
+    model = FakeModel()
+    model.gate.clear()
+    async with running(model) as scheduler:
+        ingest = submit(scheduler, [text(name, 50) for name in range(20)], "passage")
+        await model.in_forward()
+        query = submit(scheduler, [text(99, 8)], "query")
+        await until(lambda: scheduler.queued_tokens == 20 * 50 + 8)
+        model.gate.set()
+        assert await query == [99]
+        assert await ingest == list(range(20))
+    assert model.batches[1] == [(99, 8)]
+
+
+async def test_passages_do_not_starve_under_queries() -> None:
+    model = FakeModel()
+    model.gate.clear()
+    async with running(model, batch=10) as scheduler:
+        first = submit(scheduler, [text(0, 10)], "query")
+        await model.in_forward()
+        ingest = submit(scheduler, [text(77, 10)], "passage")
+        queries = [submit(scheduler, [text(name, 10)], "query") for name in range(1, 61)]
+        await until(lambda: scheduler.queued_tokens == 62 * 10)
+        model.gate.set()
+        await asyncio.gather(first, ingest, *queries)
+    place = model.batches.index([(77, 10)])
+    assert 0 < place < 30
+
+
+async def test_long_passages_do_not_starve_under_short_ones() -> None:
+    model = FakeModel()
+    model.gate.clear()
+    async with running(model, batch=100) as scheduler:
+        first = submit(scheduler, [text(0, 10)], "passage")
+        await model.in_forward()
+        long = submit(scheduler, [text(1, 100)], "passage")
+        await until(lambda: scheduler.queued_tokens == 110)
+        short = submit(scheduler, [text(2, 5) for _ in range(1000)], "passage")
+        await until(lambda: scheduler.queued_tokens == 110 + 5000)
+        model.gate.set()
+        await asyncio.gather(first, long, short)
+    place = next(i for i, batch in enumerate(model.batches) if (1, 100) in batch)
+    assert place <= 10
+    assert len(model.batches) > 40
+
+
+async def test_a_full_queue_is_an_answer() -> None:
+    model = FakeModel()
+    model.gate.clear()
+    async with running(model, queue=100) as scheduler:
+        first = submit(scheduler, [text(0, 60)], "passage")
+        await model.in_forward()
+        with pytest.raises(Overloaded) as caught:
+            await submit(scheduler, [text(1, 60)], "passage")
+        assert 0 < caught.value.retry_after_s <= 30
+        fitting = submit(scheduler, [text(2, 30)], "query")
+        await until(lambda: scheduler.queued_tokens == 90)
+        model.gate.set()
+        assert [await first, await fitting] == [[0], [2]]
+        assert await submit(scheduler, [text(3, 60)], "passage") == [3]
+        assert scheduler.queued_tokens == 0
+
+
+async def test_a_request_larger_than_the_queue_runs_when_nothing_waits() -> None:
+    model = FakeModel()
+    async with running(model, queue=100) as scheduler:
+        assert await submit(scheduler, [text(0, 500)], "passage") == [0]
+
+
+async def test_a_caller_that_left_costs_no_forward_pass() -> None:
+    model = FakeModel()
+    model.gate.clear()
+    async with running(model, batch=10) as scheduler:
+        first = submit(scheduler, [text(0, 10)], "passage")
+        await model.in_forward()
+        gone = submit(scheduler, [text(1, 10), text(2, 10)], "passage")
+        asked = submit(scheduler, [text(3, 10)], "query")
+        await until(lambda: scheduler.queued_tokens == 40)
+        gone.cancel()
+        asked.cancel()
+        await asyncio.gather(gone, asked, return_exceptions=True)
+        assert scheduler.queued_tokens == 10
+        model.gate.set()
+        assert await first == [0]
+        assert await submit(scheduler, [text(4, 10)], "passage") == [4]
+    assert model.batches == [[(0, 10)], [(4, 10)]]
+
+
+@pytest.mark.parametrize("stage", ["core", "post"])
+async def test_when_a_stage_dies_every_caller_hears(stage: str) -> None:
+    model = FakeModel()
+    model.gate.clear()
+    async with running(model, batch=10) as scheduler:
+        callers = [submit(scheduler, [text(name, 10)], "passage") for name in range(5)]
+        callers.append(submit(scheduler, [text(9, 10)], "query"))
+        await until(lambda: scheduler.queued_tokens == 60)
+        await model.in_forward()
+        model.broken = stage
+        model.gate.set()
+        async with asyncio.timeout(PATIENCE_S):
+            results = await asyncio.gather(*callers, return_exceptions=True)
+        assert [type(result) for result in results] == [Unavailable] * 6
+        with pytest.raises(Unavailable):
+            scheduler.check()
+        with pytest.raises(Unavailable):
+            await submit(scheduler, [text(7, 10)], "query")
+        assert scheduler.queued_tokens == 0
+
+
+async def test_a_text_that_cannot_be_tokenised_fails_its_caller_only() -> None:
+    model = FakeModel()
+
+    def prepare() -> list[Ids]:
+        raise ValueError("odd text")
+
+    async with running(model) as scheduler:
+        with pytest.raises(ValueError, match="odd text"):
+            await scheduler.submit(prepare, 10, DENSE, "passage")
+        assert scheduler.queued_tokens == 0
+        assert await submit(scheduler, [text(1, 10)], "passage") == [1]
+
+
+async def test_closing_tells_who_waits() -> None:
+    model = FakeModel()
+    model.gate.clear()
+    async with running(model) as scheduler:
+        waiting = submit(scheduler, [text(0, 10)], "query")
+        await model.in_forward()
+        await scheduler.close()
+        with pytest.raises(Unavailable):
+            await waiting

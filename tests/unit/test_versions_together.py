@@ -1,0 +1,78 @@
+from typing import Any
+
+from facade_fakes import NOW, record
+
+from api.arrangement import Ranked, diverse, page_keys, together
+from shirabe.types import Stored
+from shirabe.versions import version_key
+
+
+def stored(path: str, text: str, **about: Any) -> Stored:
+    made = record(path, text, **about)
+    source = made.document.source_id
+    return Stored(made.chunk, source, path, made.document.uri, path, "a1b2c3d4e5", NOW, version_key(source, path))
+
+
+def ranked(*rows: Stored) -> list[Ranked]:
+    return [Ranked(row, 1.0 / rank, {"fused": (rank, 1.0 / rank)}) for rank, row in enumerate(rows, start=1)]
+
+
+def paths(items: list[Ranked]) -> list[str]:
+    return [item.stored.path for item in items]
+
+
+EN = stored("docs/en/guide.md", "guide")
+JA = stored("docs/ja/guide.md", "案内", lang="ja")
+OTHER = stored("docs/en/other.md", "other")
+
+
+def test_a_version_that_ranked_low_moves_up_to_its_page() -> None:
+    arranged = together(ranked(EN, OTHER, JA), [])
+    assert paths(arranged) == ["docs/en/guide.md", "docs/ja/guide.md", "docs/en/other.md"]
+    assert arranged[1].legs == {"fused": (3, 1 / 3), "version": (2, 1 / 3)}
+    assert "version" not in arranged[0].legs
+
+
+def test_the_better_ranked_version_stays_first() -> None:
+    assert paths(together(ranked(JA, OTHER, EN), [])) == ["docs/ja/guide.md", "docs/en/guide.md", "docs/en/other.md"]
+
+
+def test_a_version_that_was_no_candidate_is_added_with_the_score_of_its_page() -> None:
+    arranged = together(ranked(OTHER, EN), [EN, JA])
+    assert paths(arranged) == ["docs/en/other.md", "docs/en/guide.md", "docs/ja/guide.md"]
+    assert arranged[2].score == arranged[1].score
+
+
+def test_the_candidate_chunk_of_a_version_stands_for_it() -> None:
+    best = stored("docs/ja/guide.md", "案内の詳しい節", lang="ja", ordinal=4)
+    assert together(ranked(EN, best), [EN, JA])[1].stored is best
+
+
+def test_a_stranger_among_the_siblings_is_ignored() -> None:
+    assert paths(together(ranked(EN), [OTHER])) == ["docs/en/guide.md"]
+
+
+def test_the_same_path_in_another_source_is_another_page() -> None:
+    elsewhere = stored("docs/ja/guide.md", "案内", source="wiki", lang="ja")
+    assert paths(together(ranked(EN, OTHER), [elsewhere])) == paths(ranked(EN, OTHER))
+
+
+def test_code_has_no_versions() -> None:
+    en, ja = stored("en/a.py", "a", kind="function"), stored("ja/a.py", "b", kind="function")
+    between = stored("b.py", "c", kind="function")
+    assert paths(together(ranked(en, between, ja), [])) == ["en/a.py", "b.py", "ja/a.py"]
+    assert page_keys(ranked(en, EN, JA)) == [EN.version_key]
+
+
+def test_a_prose_document_is_one_hit_and_the_rest_comes_after() -> None:
+    sections = [stored("docs/en/guide.md", f"part {n}", ordinal=n) for n in range(3)]
+    first, overflow = diverse(ranked(*sections, OTHER))
+    assert paths(first) == ["docs/en/guide.md", "docs/en/other.md"]
+    assert [item.stored.chunk.ordinal for item in first + overflow] == [0, 0, 1, 2]
+
+
+def test_code_gives_three_hits_of_a_file() -> None:
+    functions = [stored("api.py", f"def f{n}", kind="function", ordinal=n) for n in range(5)]
+    first, overflow = diverse(ranked(*functions))
+    assert [item.stored.chunk.ordinal for item in first] == [0, 1, 2]
+    assert [item.stored.chunk.ordinal for item in overflow] == [3, 4]
