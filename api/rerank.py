@@ -26,9 +26,9 @@ class LateWeights:
     """How much each min-max normalised score of a candidate counts."""
 
     late: float = 1.0
-    dense: float = 0.5
-    lexical: float = 0.5
-    fused: float = 0.5
+    dense: float = 1.0
+    lexical: float = 1.0
+    sparse: float = 0.5
 
 
 def late_scores(tokens: Halves, passages: Sequence[Bytes | None]) -> Floats:
@@ -72,14 +72,14 @@ def _block_scores(query: Floats, passages: Sequence[Bytes]) -> Floats:
     return np.asarray(best.mean(axis=0) / np.sqrt(dim), dtype=np.float32)
 
 
-def combine(late: Floats, dense: Floats, lexical: Floats, fused: Floats, weights: LateWeights) -> Floats:
+def combine(late: Floats, dense: Floats, lexical: Floats, sparse: Floats, weights: LateWeights) -> Floats:
     """Return the weighted mean of the min-max normalised scores, in [0, 1]; NaN in a score counts as its worst.
 
     A score that no candidate has leaves the mean altogether.
     """
     total = np.zeros(len(late), dtype=np.float32)
     weight_sum = 0.0
-    pairs = ((late, weights.late), (dense, weights.dense), (lexical, weights.lexical), (fused, weights.fused))
+    pairs = ((late, weights.late), (dense, weights.dense), (lexical, weights.lexical), (sparse, weights.sparse))
     for scores, weight in pairs:
         if weight > 0 and not np.isnan(scores).all():
             total += np.float32(weight) * min_max(scores)

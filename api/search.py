@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from api.arrangement import Ranked, diverse, page_keys, together
+from api.arrangement import Ranked, by_page, diverse, page_keys, together
 from api.limits import checked
 from api.rerank import ForeignTokens, LateWeights, combine, late_scores
 from api.stages import Progress, StageTimeouts, within
@@ -70,13 +70,11 @@ class SearchPath:
         fused = self._fused(query, legs)
         ranked, exact = await self._fetch(query, None if rerank == "none" else embedding, fused, legs, progress)
         if rerank != "none" and ranked and embedding is not None:
-            ranked = await self._late(embedding, exact, ranked, progress)
+            ranked = by_page(await self._late(embedding, exact, ranked, progress))
         if rerank == "cross" and ranked:
             ranked = await self._cross(query, ranked, progress)
-        arranged = await self._arrange(query, ranked, progress)
-        hits = tuple(
-            Hit(item.stored, item.score, rank, item.legs) for rank, item in enumerate(arranged[: query.top_k], start=1)
-        )
+        shown = await self._highlighted(query, await self._arrange(query, ranked, progress), progress)
+        hits = tuple(Hit(item.stored, item.score, rank, item.legs) for rank, item in enumerate(shown, start=1))
         degraded = tuple(dict.fromkeys(progress.degraded))
         return SearchResult(hits, progress.took_ms, progress.stages_ms, generation, degraded)
 
@@ -141,11 +139,12 @@ class SearchPath:
         names = [name for name, _ in fused]
         exact: LegScores = {}
         with progress.stage("fetch"):
-            fetched = self._ask_store(self._store.fetch(names, query, embedding))
+            # Highlights are costly: only what is shown gets them, in `_highlighted`.
+            fetched = self._ask_store(self._store.fetch(names, replace(query, text=""), embedding))
             if embedding is None:
                 stored = await fetched
             else:
-                asked = self._store.scores(names, query, Embedding(dense=embedding.dense))
+                asked = self._store.scores(names, query, Embedding(dense=embedding.dense, sparse=embedding.sparse))
                 stored, exact = await asyncio.gather(fetched, self._ask_store(asked))
         by_id = {item.chunk.chunk_id: item for item in stored}
         places: dict[str, dict[str, tuple[int, float]]] = {name: {} for name in by_id}
@@ -176,8 +175,8 @@ class SearchPath:
                 return list(ranked)
             dense = _in_order(names, exact.get("dense", {}), absent=np.nan)
             lexical = _in_order(names, exact.get("lexical", {}), absent=0.0)
-            fused = np.asarray([item.score for item in ranked], dtype=np.float32)
-            scores = combine(late, dense, lexical, fused, self._weights)
+            sparse = _in_order(names, exact.get("sparse", {}), absent=0.0 if "sparse" in exact else np.nan)
+            scores = combine(late, dense, lexical, sparse, self._weights)
             return _reordered(ranked, scores.tolist(), "late")
 
     async def _cross(self, query: Query, ranked: Sequence[Ranked], progress: Progress) -> list[Ranked]:
@@ -201,7 +200,21 @@ class SearchPath:
             if keys:
                 with progress.stage("versions"):
                     first = together(first, await self._ask_store(self._store.versions_of(keys, query)))
-        return [*first, *overflow]
+        return [*first, *overflow][: query.top_k]
+
+    async def _highlighted(self, query: Query, ranked: Sequence[Ranked], progress: Progress) -> list[Ranked]:
+        """Return what is shown, with highlights; what was deleted since it was found is left out."""
+        if not ranked:
+            return []
+        with progress.stage("highlight"):
+            names = [item.stored.chunk.chunk_id for item in ranked]
+            shown = await self._ask_store(self._store.fetch(names, query, None))
+        by_id = {item.chunk.chunk_id: item for item in shown}
+        return [
+            replace(item, stored=by_id[item.stored.chunk.chunk_id])
+            for item in ranked
+            if item.stored.chunk.chunk_id in by_id
+        ]
 
     async def _ask_store(self, asked: Awaitable[T]) -> T:
         return await within(self._timeouts.store_s, asked, "the search engine")

@@ -53,6 +53,8 @@ def open_ledger(path: Path) -> sqlite3.Connection:
     Raises: Unavailable when the file is another version's or no database.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Locations may carry credentials; SQLite gives its side files the mode of this one.
+    path.touch(mode=0o600)
     connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

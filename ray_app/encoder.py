@@ -67,6 +67,11 @@ class M3Encoder:
         device = self._transformer.device
         return weight.to(device, torch.float32), bias.to(device, torch.float32)
 
+    @property
+    def specials(self) -> Ids:
+        """The ids of the special tokens, int32."""
+        return self._tokenizer.specials
+
     def check_outputs(self, outputs: Collection[Output]) -> None:
         """Raise InvalidInput when an output is not to be had from this checkpoint."""
         if not self.checkpoint.has_heads and set(outputs) != {"dense"}:
@@ -143,7 +148,7 @@ class M3Encoder:
         """Return per text the ids with a weight above zero, ascending, and the largest weight of each."""
         texts = len(forward.lengths)
         owner = np.repeat(np.arange(texts, dtype=np.int64), forward.lengths)
-        kept = (weights > 0) & ~np.isin(forward.ids, self._tokenizer.specials)
+        kept = (weights > 0) & ~np.isin(forward.ids, self.specials)
         keys = (owner[kept] << 32) | forward.ids[kept]
         if not len(keys):
             return [(np.zeros(0, np.int32), np.zeros(0, np.float32))] * texts

@@ -6,26 +6,33 @@ token's state never depends on what else is in the batch beyond rounding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ray_app.checkpoint import Architecture
+from ray_app.linear import Linear
 from shirabe.errors import InvalidInput
+
+# Up to here a forward pass waits for memory, not for arithmetic: a second thread gains next to nothing on an idle
+# machine and, having to be waited for, costs much on a busy one.
+_ONE_THREAD_TOKENS: Final = 48
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layer:
     """One layer's tensors; query, key and value are fused into one matrix (3 * dim, dim)."""
 
-    qkv: tuple[Tensor, Tensor]
-    attention: tuple[Tensor, Tensor]
+    qkv: Linear
+    attention: Linear
     attention_norm: tuple[Tensor, Tensor]
-    up: tuple[Tensor, Tensor]
-    down: tuple[Tensor, Tensor]
+    up: Linear
+    down: Linear
     norm: tuple[Tensor, Tensor]
 
 
@@ -72,11 +79,11 @@ class PackedTransformer:
     def _layer(self, name: str) -> _Layer:
         parts = [self._pair(f"{name}.attention.self.{part}") for part in ("query", "key", "value")]
         return _Layer(
-            qkv=(torch.cat([weight for weight, _ in parts]), torch.cat([bias for _, bias in parts])),
-            attention=self._pair(f"{name}.attention.output.dense"),
+            qkv=Linear(torch.cat([weight for weight, _ in parts]), torch.cat([bias for _, bias in parts])),
+            attention=Linear(*self._pair(f"{name}.attention.output.dense")),
             attention_norm=self._pair(f"{name}.attention.output.LayerNorm"),
-            up=self._pair(f"{name}.intermediate.dense"),
-            down=self._pair(f"{name}.output.dense"),
+            up=Linear(*self._pair(f"{name}.intermediate.dense"), gelu=True),
+            down=Linear(*self._pair(f"{name}.output.dense")),
             norm=self._pair(f"{name}.output.LayerNorm"),
         )
 
@@ -86,16 +93,19 @@ class PackedTransformer:
 
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
         """
+        with _threads_for(len(ids)):
+            return self._forward(ids, lengths)
+
+    def _forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
         dim, heads, epsilon = self.architecture.dim, self.architecture.heads, self.architecture.epsilon
         groups = _groups(lengths)
         positions = torch.cat([torch.arange(length) for length in lengths]) + self.architecture.first_position
         states = F.embedding(ids.to(self.device), self._words) + self._positions[positions.to(self.device)]
         states = F.layer_norm(states, (dim,), *self._norm, epsilon)
         for layer in self._layers:
-            mixed = self._attend(F.linear(states, *layer.qkv), groups, heads)
-            states = F.layer_norm(states + F.linear(mixed, *layer.attention), (dim,), *layer.attention_norm, epsilon)
-            inner = F.gelu(F.linear(states, *layer.up))
-            states = F.layer_norm(states + F.linear(inner, *layer.down), (dim,), *layer.norm, epsilon)
+            mixed = self._attend(layer.qkv(states), groups, heads)
+            states = F.layer_norm(states.add_(layer.attention(mixed)), (dim,), *layer.attention_norm, epsilon)
+            states = F.layer_norm(states.add_(layer.down(layer.up(states))), (dim,), *layer.norm, epsilon)
         return states
 
     def _attend(self, qkv: Tensor, groups: Sequence[_Group], heads: int) -> Tensor:
@@ -107,6 +117,16 @@ class PackedTransformer:
             rows = slice(group.start, group.start + group.count * group.length)
             mixed[rows] = _attention(qkv[rows], group, heads, dim)
         return mixed
+
+
+@contextmanager
+def _threads_for(tokens: int) -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if tokens <= _ONE_THREAD_TOKENS else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _attention(qkv: Tensor, group: _Group, heads: int, dim: int) -> Tensor:

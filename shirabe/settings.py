@@ -82,7 +82,7 @@ class SearchSettings(Section):
     max_top_k: int = Field(100, ge=1, description="Cap on `top_k`")
     max_query_chars: int = Field(8_000, ge=1, description="Cap on the length of a query, characters")
     leg_depth: int = Field(100, ge=1, description="Hits taken from each leg")
-    rerank_depth: int = Field(50, ge=1, description="Candidates that are reranked")
+    rerank_depth: int = Field(100, ge=1, description="Candidates that are reranked")
     weights: dict[str, float] = Field(
         default_factory=lambda: {"lexical": 1.0, "dense": 2.0, "sparse": 1.0}, description="Weight of each leg in RRF"
     )

@@ -80,6 +80,8 @@ class GitCollector:
         """Return one document at a commit, or Delete when it is not there."""
         if not at.value or not self._selection.covers(path):
             return Delete(path)
+        if refusal := self._selection.refusal(path, 0):
+            return Skip(path, refusal)
         async with closing(self._tree(at.value, path)) as entries:
             found = [entry async for entry in entries if entry.path == path]
         if not found:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from ingest.collectors.git_process import REMOTE_TIMEOUT_S, Git, GitRefused
+from ingest.collectors.git_process import REMOTE_TIMEOUT_S, Git, GitRefused, without_credentials
 from shirabe.errors import InvalidInput, NotFound, Unavailable
 from shirabe.types import digest
 
@@ -56,7 +56,8 @@ class GitMirror:
     """The mirror of one source under `state_dir/mirrors`."""
 
     def __init__(self, state_dir: Path, source_id: str, location: str) -> None:
-        self.location = location
+        self._location = location
+        self._shown = without_credentials(location)
         self._remote = Remote.of(location)
         self.git = Git(mirror_folder(state_dir, source_id, location), self._remote.local)
 
@@ -96,12 +97,12 @@ class GitMirror:
 
     def uri(self, path: str, commit: str) -> str:
         """Return an address that shows a file as it was at a commit: a page where the host is known to have one."""
-        web = _web_address(self.location)
+        web = _web_address(self._location)
         if web:
             host = urlsplit(web).hostname or ""
             blob = "-/blob" if "gitlab" in host else "blob"
             return f"{web}/{blob}/{commit}/{quote(path)}"
-        return f"git:{self.location}@{commit}:{path}"
+        return f"git:{self._shown}@{commit}:{path}"
 
     async def _prepare(self) -> None:
         folder = self.git.repository
@@ -126,7 +127,7 @@ class GitMirror:
         try:
             found = await self.git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         except GitRefused:
-            raise InvalidInput(f"no commit {ref!r} in {self.location}", "options.ref") from None
+            raise InvalidInput(f"no commit {ref!r} in {self._shown}", "options.ref") from None
         return found.decode().strip()
 
 

@@ -235,6 +235,11 @@ def _quoted(path: Path) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def without_credentials(text: str) -> str:
+    """Return text with the user and password taken out of every URL in it."""
+    return _CREDENTIALS.sub("", text)
+
+
 def _clean(errors: bytes) -> str:
-    text = _CREDENTIALS.sub("", errors.decode("utf-8", "replace")).strip()
+    text = without_credentials(errors.decode("utf-8", "replace")).strip()
     return re.sub(r"\s+", " ", text)[-_MAX_ERROR_CHARS:]

@@ -16,7 +16,7 @@ from ingest.collectors.selection import content_digest
 from shirabe.errors import InvalidInput, NotFound
 from shirabe.protocols import Collector
 from shirabe.settings import load_settings
-from shirabe.types import Acl, Change, Cursor, Delete, Skip, Source, Upsert, document_id
+from shirabe.types import Acl, Change, Cursor, Delete, Skip, Source, SourceKind, Upsert, document_id
 
 MAX_BYTES = 2_000
 ACL = Acl(False, ("staff",))
@@ -166,12 +166,17 @@ async def test_links_out_of_the_source_are_never_followed(place: Place, tmp_path
 
 async def test_options_and_locations_are_checked_when_opened(tmp_path: Path) -> None:
     settings = load_settings(state_dir=tmp_path)
-    for kind in ("git", "markdown", "openapi"):
+    kinds: tuple[SourceKind, ...] = ("git", "markdown", "openapi")
+    for kind in kinds:
         with pytest.raises(NotFound):
             open_collector(Source("s", kind, str(tmp_path / "nothing")), settings)
         with pytest.raises(InvalidInput, match="list of globs"):
             open_collector(Source("s", kind, str(tmp_path), options={"include": "*.md"}), settings)
+    for location in ("ext::sh -c true", "http://example.org/repo.git", "git://example.org/repo.git", "https://-x"):
         with pytest.raises(InvalidInput):
-            open_collector(Source("s", kind, "ext::sh -c touch% /tmp/owned"), settings)
+            open_collector(Source("s", "git", location), settings)
+    for kind in kinds[1:]:
+        with pytest.raises(InvalidInput):
+            open_collector(Source("s", kind, "https://example.org/api.yaml"), settings)
     with pytest.raises(InvalidInput, match="no collector"):
         open_collector(Source("s", "issues", str(tmp_path)), settings)

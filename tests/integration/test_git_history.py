@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from ingest_fakes import CountingEmbedder, FailingStore, Repository, job_in, set
 
 from ingest.collectors import GitCollector
 from shirabe.errors import InvalidInput
+from shirabe.protocols import Collector
+from shirabe.settings import Settings
 from shirabe.types import Change, Skip, Source, Upsert
 
 STEPS = 50
@@ -36,22 +39,26 @@ def commits_of(bundle: Path, folder: Path) -> list[str]:
     return listing.stdout.split()
 
 
+class Walk:
+    """Opens a source at one commit of its history, unlike the option `ref` without making it another source."""
+
+    commit = ""
+
+    def __call__(self, source: Source, settings: Settings) -> Collector:
+        pinned = replace(source, options={"ref": self.commit})
+        return GitCollector(pinned, settings.state_dir, settings.ingest.max_file_bytes)
+
+
 @pytest.mark.parametrize("name", ["fastapi", "cncf-glossary"])
 async def test_fifty_commits_one_by_one_end_where_a_fresh_ingest_ends(shared: Path, tmp_path: Path, name: str) -> None:
     bundle = shared / "corpora" / f"{name}.bundle"
     commits = commits_of(bundle, tmp_path / "clone.git")[-STEPS - 1 :]
-    store, embedder = FailingStore(), CountingEmbedder()
-    job = job_in(tmp_path, store, embedder, batch_chunks=64, chunk_tokens=320)
-    for commit in commits:
-        # The cursor must stay, so the pin goes into the collector and not into the configured source.
-        await job.add(Source("docs", "git", str(bundle)))
-        job._open_source = lambda source, settings, ref=commit: GitCollector(
-            Source(source.source_id, "git", source.location, options={"ref": ref}),
-            settings.state_dir,
-            settings.ingest.max_file_bytes,
-        )
+    store, embedder, walk = FailingStore(), CountingEmbedder(), Walk()
+    job = job_in(tmp_path, store, embedder, walk, batch_chunks=64, chunk_tokens=320)
+    await job.add(Source("docs", "git", str(bundle)))
+    for walk.commit in commits:
         report = await job.sync("docs")
-        assert report.revision == commit
+        assert report.revision == walk.commit
         assert report.failures == ()
     assert await store.held("docs") == await fresh(tmp_path / "fresh", bundle)
     # Two batches under way at once may hold one text; nothing else is ever embedded again.

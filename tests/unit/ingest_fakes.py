@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,12 @@ from fake_store import InMemoryStore
 from fake_tokens import FakeTokens
 
 from ingest.chunkers import StructureChunker
+from ingest.collectors import open_collector
 from ingest.job import SyncJob
 from shirabe.errors import PartialWrite, Unavailable
+from shirabe.protocols import Collector
 from shirabe.settings import Settings, load_settings
-from shirabe.types import Embedding, ModelInfo, Output, Record, TextKind
+from shirabe.types import Embedding, ModelInfo, Output, Record, Source, TextKind
 
 CHUNK_TOKENS = 60
 
@@ -89,9 +91,16 @@ def settings_in(folder: Path, **ingest: object) -> Settings:
     )
 
 
-def job_in(folder: Path, store: InMemoryStore, embedder: CountingEmbedder, **ingest: object) -> SyncJob:
+def job_in(
+    folder: Path,
+    store: InMemoryStore,
+    embedder: CountingEmbedder,
+    open_source: Callable[[Source, Settings], Collector] = open_collector,
+    **ingest: object,
+) -> SyncJob:
     settings = settings_in(folder, **ingest)
-    return SyncJob(store, embedder, StructureChunker(FakeTokens(), settings.ingest.chunk_tokens), settings)
+    chunker = StructureChunker(FakeTokens(), settings.ingest.chunk_tokens)
+    return SyncJob(store, embedder, chunker, settings, open_source=open_source)
 
 
 class Repository:

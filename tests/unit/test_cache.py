@@ -12,6 +12,7 @@ from shirabe.types import Embedding, ModelInfo, Output, TextKind
 
 MODEL = ModelInfo("m", "1", 8, 512)
 ALL: tuple[Output, ...] = ("dense", "sparse", "tokens", "bits")
+DENSE: tuple[Output, ...] = ("dense",)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ async def test_every_cause_of_another_vector_is_in_the_key() -> None:
         cache_key("t", ModelInfo("n", "1", 8, 512), "passage", ALL),
         cache_key("t", ModelInfo("m", "1", 8, 256), "passage", ALL),
         cache_key("t", MODEL, "query", ALL),
-        cache_key("t", MODEL, "passage", ("dense",)),
+        cache_key("t", MODEL, "passage", DENSE),
     }
     assert len(keys) == 7
     assert cache_key("t", MODEL, "passage", ("dense", "bits")) == cache_key("t", MODEL, "passage", ("bits", "dense"))
@@ -64,7 +65,7 @@ async def test_only_misses_are_embedded_and_order_is_kept(cache: EmbeddingCache)
 
 
 async def test_the_least_recently_used_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    [embedding] = await CountingEmbedder().embed(["text"], "passage", ("dense",))
+    [embedding] = await CountingEmbedder().embed(["text"], "passage", DENSE)
     size = len(encode_embedding(embedding))
     cache = EmbeddingCache(tmp_path / "small.sqlite", max_bytes=4 * size)
     for hour, key in enumerate(["a", "b", "c", "d"]):

@@ -84,6 +84,6 @@ def test_min_max() -> None:
 def test_combine_weighs_and_leaves_out_what_nobody_has() -> None:
     late, lexical = floats(0.1, 0.9, 0.5), floats(3, 1, 2)
     none = floats(NAN, NAN, NAN)
-    weights = LateWeights(late=3, dense=5, lexical=1, fused=0)
+    weights = LateWeights(late=3, dense=5, lexical=1, sparse=0)
     np.testing.assert_allclose(combine(late, none, lexical, floats(9, 9, 9), weights), [0.25, 0.75, 0.5], rtol=1e-6)
     assert combine(none, none, none, none, weights).tolist() == [0, 0, 0]

@@ -18,6 +18,11 @@ def settled(path: str, *chunks: str) -> Settled:
     return Settled(path, f"doc-{path}", "hash", "r1", "stamp", dict.fromkeys(chunks, "h"))
 
 
+def test_the_file_is_its_owners_only(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.put_source(Source("docs", "git", "https://user:secret@example.org/r"))
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
 def test_sources_come_back_as_they_were_put(ledger: Ledger) -> None:
     source = Source("docs", "git", "/repo", Acl(False, ("staff",)), {"branch": "main", "exclude": ["a/**"]})
     ledger.put_source(source)
