@@ -83,7 +83,8 @@ class WritePipeline:
                 for _ in writers:
                     await embedded.put(None)
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+            first = _first(errors)
+            raise first from first.__cause__
 
     async def _pack(self, plans: AsyncIterator[Plan], packed: _Queue) -> None:
         batch = _Batch()

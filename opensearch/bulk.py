@@ -13,10 +13,12 @@ from opensearchpy import AsyncOpenSearch
 
 from opensearch.client import asking, reason_of
 from opensearch.documents import document_of
-from shirabe.errors import Overloaded, PartialWrite
+from shirabe.errors import Overloaded, PartialWrite, Timeout
 from shirabe.types import Record
 
-MAX_BATCH_BYTES: Final = 5_000_000
+MAX_BATCH_BYTES: Final = 1_000_000  # aiohttp warns of bodies over 1 MiB, which hold up the event loop
+BULK_TIMEOUT_S: Final = 60.0
+"""A bulk may wait behind a merge; searches have a shorter bound."""
 RETRIED_STATUSES: Final = frozenset({429, 503})
 _REJECTIONS: Final = frozenset({"rejected_execution_exception", "opensearch_rejected_execution_exception"})
 
@@ -102,7 +104,7 @@ async def send_actions(
 ) -> None:
     """Write all actions to what stands behind the alias; never makes an index.
 
-    Raises: PartialWrite naming exactly what was not written; Unavailable, Timeout, InvalidInput.
+    Raises: PartialWrite naming exactly what was not written; Unavailable, InvalidInput.
     """
     failed: dict[str, str] = {}
     for batch in batches(actions):
@@ -132,8 +134,11 @@ async def _send_once(client: AsyncOpenSearch, alias: str, actions: Sequence[Acti
     body = b"".join(action.payload for action in actions)
     try:
         with asking():
-            answer = await client.bulk(body=body, index=alias, params={"require_alias": "true"})
-    except Overloaded as error:
+            answer = await client.bulk(
+                body=body, index=alias, params={"require_alias": "true"}, request_timeout=BULK_TIMEOUT_S
+            )
+    except (Overloaded, Timeout) as error:
+        # Versions make a repeated write harmless, so one that may have arrived is sent again.
         return [Outcome(error.message, transient=True)] * len(actions)
     if not answer["errors"]:
         return [Outcome()] * len(actions)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from opensearchpy import AsyncOpenSearch
 
-from opensearch.bulk import delete_action, send_actions, upsert_action
+from opensearch.bulk import BULK_TIMEOUT_S, delete_action, send_actions, upsert_action
 from opensearch.client import asking, build_client, refusal
 from opensearch.documents import stored_of
 from opensearch.generations import current_name, ensure_generation, read_generation
@@ -65,7 +65,7 @@ class OpenSearchStore:
     async def refresh(self) -> None:
         """Make everything written so far visible to search."""
         with asking():
-            await self._client.indices.refresh(index=self._alias)
+            await self._client.indices.refresh(index=self._alias, request_timeout=BULK_TIMEOUT_S)
 
     async def legs(
         self, query: Query, legs: Collection[str], embedding: Embedding | None, depth: int

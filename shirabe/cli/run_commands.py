@@ -102,8 +102,8 @@ def status(json_: Json = False) -> None:
     for row in sources:
         lag = f"{row['lag_s']:.0f} s" if row["lag_s"] is not None else "never"
         table.add_row(
-            row["source"]["source_id"],
-            row["source"]["kind"],
+            row["name"],
+            row["kind"],
             str(row["documents"]),
             str(row["chunks"]),
             row["revision"][:12],
