@@ -13,7 +13,7 @@ from opensearchpy import AsyncOpenSearch
 
 from opensearch.client import asking, reason_of
 from opensearch.documents import document_of
-from shirabe.errors import Overloaded, PartialWrite, Timeout
+from shirabe.errors import Overloaded, PartialWrite
 from shirabe.types import Record
 
 MAX_BATCH_BYTES: Final = 1_000_000  # aiohttp warns of bodies over 1 MiB, which hold up the event loop
@@ -100,24 +100,30 @@ def outcome_of(item: Mapping[str, Any]) -> Outcome:
 
 
 async def send_actions(
-    client: AsyncOpenSearch, alias: str, actions: Sequence[Action], retries: Retries = DEFAULT_RETRIES
+    client: AsyncOpenSearch,
+    alias: str,
+    actions: Sequence[Action],
+    retries: Retries = DEFAULT_RETRIES,
+    timeout_s: float = BULK_TIMEOUT_S,
 ) -> None:
     """Write all actions to what stands behind the alias; never makes an index.
 
-    Raises: PartialWrite naming exactly what was not written; Unavailable, InvalidInput.
+    Raises: PartialWrite naming exactly what was not written; Unavailable, Timeout, InvalidInput.
     """
     failed: dict[str, str] = {}
     for batch in batches(actions):
-        failed |= await _send_batch(client, alias, batch, retries)
+        failed |= await _send_batch(client, alias, batch, retries, timeout_s)
     if failed:
         raise PartialWrite(failed)
 
 
-async def _send_batch(client: AsyncOpenSearch, alias: str, batch: Sequence[Action], retries: Retries) -> dict[str, str]:
+async def _send_batch(
+    client: AsyncOpenSearch, alias: str, batch: Sequence[Action], retries: Retries, timeout_s: float
+) -> dict[str, str]:
     failed: dict[str, str] = {}
     waiting = list(batch)
     for attempt in range(retries.attempts + 1):
-        outcomes = await _send_once(client, alias, waiting)
+        outcomes = await _send_once(client, alias, waiting, timeout_s)
         again = [action for action, outcome in zip(waiting, outcomes, strict=True) if outcome.transient]
         last = attempt == retries.attempts
         for action, outcome in zip(waiting, outcomes, strict=True):
@@ -130,15 +136,14 @@ async def _send_batch(client: AsyncOpenSearch, alias: str, batch: Sequence[Actio
     return failed
 
 
-async def _send_once(client: AsyncOpenSearch, alias: str, actions: Sequence[Action]) -> list[Outcome]:
+async def _send_once(client: AsyncOpenSearch, alias: str, actions: Sequence[Action], timeout_s: float) -> list[Outcome]:
     body = b"".join(action.payload for action in actions)
     try:
         with asking():
             answer = await client.bulk(
-                body=body, index=alias, params={"require_alias": "true"}, request_timeout=BULK_TIMEOUT_S
+                body=body, index=alias, params={"require_alias": "true"}, request_timeout=timeout_s
             )
-    except (Overloaded, Timeout) as error:
-        # Versions make a repeated write harmless, so one that may have arrived is sent again.
+    except Overloaded as error:
         return [Outcome(error.message, transient=True)] * len(actions)
     if not answer["errors"]:
         return [Outcome()] * len(actions)

@@ -145,10 +145,10 @@ async def test_a_slow_engine_is_a_timeout() -> None:
     runner = web.AppRunner(app, shutdown_timeout=0.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    client = build_client(OpenSearchSettings(url=f"http://127.0.0.1:{runner.addresses[0][1]}", timeout_s=0.1))
+    client = build_client(OpenSearchSettings(url=f"http://127.0.0.1:{runner.addresses[0][1]}"))
     try:
         with pytest.raises(Timeout):
-            await send_actions(client, "chunks", [delete_action("a", 1)], FAST)
+            await send_actions(client, "chunks", [delete_action("a", 1)], FAST, timeout_s=0.1)
     finally:
         asleep.set()
         await client.close()
