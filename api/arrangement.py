@@ -32,11 +32,11 @@ class Ranked:
 
 
 def by_page(ranked: Sequence[Ranked]) -> list[Ranked]:
-    """Return a ranking by the evidence for whole pages, a page's own chunks still in their order.
+    """Return a ranking in which a chunk counts what it scored, plus what the rest of its page says for it.
 
-    A page counts as much as its best chunk, plus a tenth of each of the next three, plus a fifth of the best chunk of
-    its second language version: several passages that speak to a question are better evidence than one (Callan:
-    passage-level evidence in document retrieval, SIGIR 1994). Scores are scaled to [0, 1] first.
+    The page adds a tenth of each of its chunks that come second to fourth, and a fifth of the best chunk of its second
+    language version: several passages that speak to a question are better evidence than one (Callan: passage-level
+    evidence in document retrieval, SIGIR 1994). Scores are scaled to [0, 1] first; a page's chunks keep their order.
     """
     if not ranked:
         return []
@@ -47,14 +47,12 @@ def by_page(ranked: Sequence[Ranked]) -> list[Ranked]:
     for item, value in zip(ranked, scaled, strict=True):
         pages.setdefault(_page(item), []).append((value, item.stored.chunk.doc_id))
     evidence = {page: _evidence(chunks) for page, chunks in pages.items()}
-    order = sorted(range(len(ranked)), key=lambda place: (-evidence[_page(ranked[place])], -scaled[place], place))
-    places = {page: rank for rank, page in enumerate(dict.fromkeys(_page(ranked[place]) for place in order), start=1)}
+    best = {page: max(score for score, _ in chunks) for page, chunks in pages.items()}
+    scores = [value + evidence[_page(item)] - best[_page(item)] for item, value in zip(ranked, scaled, strict=True)]
+    order = sorted(range(len(ranked)), key=lambda place: -scores[place])
     return [
-        replace(
-            ranked[place],
-            legs={**ranked[place].legs, "page": (places[_page(ranked[place])], evidence[_page(ranked[place])])},
-        )
-        for place in order
+        replace(ranked[place], legs={**ranked[place].legs, "page": (rank, scores[place])})
+        for rank, place in enumerate(order, start=1)
     ]
 
 

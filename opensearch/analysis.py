@@ -11,7 +11,7 @@ import unicodedata
 from functools import cache
 from typing import Any
 
-ANALYZER_VERSION = "1"
+ANALYZER_VERSION = "2"
 """Recorded in every index generation; raise it with any change to the terms below."""
 
 KUROMOJI = "shirabe_kuromoji"
@@ -104,6 +104,8 @@ def analysis() -> dict[str, Any]:
                 "ja_stop",
                 "kuromoji_stemmer",
                 "lowercase",
+                # Without it "the" alone makes any English text an answer to any English question.
+                "english_stop",
             ),
             BIGRAM: _analyzer("standard", "lowercase", "cjk_bigrams", "cjk_only", "not_empty"),
             ENGLISH: _analyzer("latin_words", "english_possessive", "lowercase", "english_stop", "english_stem"),

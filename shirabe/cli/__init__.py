@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+
+import structlog
 import typer
 
 from shirabe import __version__
@@ -26,5 +30,9 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. Logs go to stderr: stdout holds a command's result."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     app()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,13 +79,26 @@ def down() -> None:
     if runtime is None:
         err.print("Shirabe is not running")
         return
-    process = psutil.Process(runtime.pid)
     os.kill(runtime.pid, signal.SIGTERM)
-    try:
-        process.wait(DOWN_TIMEOUT_S)
-    except psutil.TimeoutExpired:
-        raise Timeout(f"pid {runtime.pid} did not stop within {DOWN_TIMEOUT_S:.0f} s") from None
+    if not _ended(psutil.Process(runtime.pid), DOWN_TIMEOUT_S):
+        raise Timeout(f"pid {runtime.pid} did not stop within {DOWN_TIMEOUT_S:.0f} s")
     err.print("stopped")
+
+
+def _ended(process: psutil.Process, seconds: float) -> bool:
+    """Wait for a process to end. One whose parent has not asked for its status has ended too."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+            process.wait(0.2)
+        except psutil.TimeoutExpired:
+            continue
+        except psutil.NoSuchProcess:
+            return True
+        return True
+    return False
 
 
 @reports_errors

@@ -27,14 +27,19 @@ TEXTS = [
 ]
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=["fake", "served"])
-async def embedder(request: pytest.FixtureRequest) -> AsyncIterator[Embedder]:
-    if request.param == "fake":
-        yield FakeEmbedder()
-        return
-    client = ModelClient(request.getfixturevalue("models_url"), timeout_s=60)
+@pytest_asyncio.fixture(loop_scope="session")
+async def served(models_url: str) -> AsyncIterator[ModelClient]:
+    client = ModelClient(models_url, timeout_s=60)
     yield client
     await client.close()
+
+
+@pytest.fixture(params=["fake", "served"])
+def embedder(request: pytest.FixtureRequest) -> Embedder:
+    if request.param == "fake":
+        return FakeEmbedder()
+    real: ModelClient = request.getfixturevalue("served")
+    return real
 
 
 async def test_info_is_stable_and_names_a_vector_space(embedder: Embedder) -> None:

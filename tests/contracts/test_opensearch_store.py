@@ -26,7 +26,7 @@ MODEL = ModelInfo("test-model", "1", DIM, 512)
 
 
 @pytest_asyncio.fixture
-async def settings(opensearch_url: str) -> AsyncIterator[OpenSearchSettings]:
+async def engine_settings(opensearch_url: str) -> AsyncIterator[OpenSearchSettings]:
     """Settings with an alias of this test's own."""
     alias = f"engine-{uuid.uuid4().hex[:12]}"
     yield OpenSearchSettings(url=opensearch_url, alias=alias)
@@ -36,8 +36,8 @@ async def settings(opensearch_url: str) -> AsyncIterator[OpenSearchSettings]:
 
 
 @pytest_asyncio.fixture
-async def opened(settings: OpenSearchSettings) -> AsyncIterator[OpenSearchStore]:
-    opened = await open_store(settings, MODEL, chunker_version="7")
+async def opened(engine_settings: OpenSearchSettings) -> AsyncIterator[OpenSearchStore]:
+    opened = await open_store(engine_settings, MODEL, chunker_version="7")
     yield opened
     await opened.close()
 
@@ -87,11 +87,11 @@ async def test_the_longest_query_passes(opened: OpenSearchStore, name: str) -> N
     assert len(await opened.fetch([row.chunk.chunk_id], query, embedding)) == 1
 
 
-async def test_two_processes_that_start_at_once_share_one_generation(settings: OpenSearchSettings) -> None:
-    stores = await asyncio.gather(*(open_store(settings, MODEL) for _ in range(4)))
+async def test_two_processes_that_start_at_once_share_one_generation(engine_settings: OpenSearchSettings) -> None:
+    stores = await asyncio.gather(*(open_store(engine_settings, MODEL) for _ in range(4)))
     try:
         assert len({await each.identity() for each in stores}) == 1
-        assert {await each.generation() for each in stores} == {generation_name(settings.alias, 1)}
+        assert {await each.generation() for each in stores} == {generation_name(engine_settings.alias, 1)}
     finally:
         for each in stores:
             await each.close()
@@ -106,47 +106,55 @@ async def test_two_processes_that_start_at_once_share_one_generation(settings: O
     ],
 )
 async def test_a_generation_of_another_model_is_refused_by_name(
-    settings: OpenSearchSettings, opened: OpenSearchStore, model: ModelInfo, said: str
+    engine_settings: OpenSearchSettings, opened: OpenSearchStore, model: ModelInfo, said: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        await open_store(settings, model)
+        await open_store(engine_settings, model)
     assert said in refused.value.message
     assert await opened.generation() in refused.value.message
 
 
-async def test_another_chunker_is_told_and_not_refused(settings: OpenSearchSettings, opened: OpenSearchStore) -> None:
-    again = await open_store(settings, MODEL, chunker_version="8")
+async def test_another_chunker_is_told_and_not_refused(
+    engine_settings: OpenSearchSettings, opened: OpenSearchStore
+) -> None:
+    again = await open_store(engine_settings, MODEL, chunker_version="8")
     await again.close()
     assert (await opened.health())["built_with"]["chunker_version"] == "7"
 
 
 async def test_an_index_without_its_alias_is_refused(
-    settings: OpenSearchSettings, opened: OpenSearchStore, client: AsyncOpenSearch
+    engine_settings: OpenSearchSettings, opened: OpenSearchStore, client: AsyncOpenSearch
 ) -> None:
     name = await opened.generation()
-    await client.indices.delete_alias(index=name, name=settings.alias)
+    await client.indices.delete_alias(index=name, name=engine_settings.alias)
     with pytest.raises(InvalidInput, match="without its alias"):
-        await open_store(settings, MODEL)
+        await open_store(engine_settings, MODEL)
 
 
 async def test_writing_goes_to_the_write_index_of_several(
-    settings: OpenSearchSettings, opened: OpenSearchStore, client: AsyncOpenSearch
+    engine_settings: OpenSearchSettings, opened: OpenSearchStore, client: AsyncOpenSearch
 ) -> None:
-    second = generation_name(settings.alias, 2)
+    second = generation_name(engine_settings.alias, 2)
     await client.indices.create(index=second, body=index_body(MODEL, "7", single_node=True))
     actions = [
-        {"add": {"index": generation_name(settings.alias, 1), "alias": settings.alias, "is_write_index": False}},
-        {"add": {"index": second, "alias": settings.alias, "is_write_index": True}},
+        {
+            "add": {
+                "index": generation_name(engine_settings.alias, 1),
+                "alias": engine_settings.alias,
+                "is_write_index": False,
+            }
+        },
+        {"add": {"index": second, "alias": engine_settings.alias, "is_write_index": True}},
     ]
     await client.indices.update_aliases(body={"actions": actions})
-    assert await current_name(client, settings.alias) == second
+    assert await current_name(client, engine_settings.alias) == second
     await opened.write([record(1, "注文")], [], 1)
     await opened.refresh()
     assert (await client.count(index=second))["count"] == 1
 
 
 async def test_no_write_makes_an_index(
-    settings: OpenSearchSettings, opened: OpenSearchStore, client: AsyncOpenSearch
+    engine_settings: OpenSearchSettings, opened: OpenSearchStore, client: AsyncOpenSearch
 ) -> None:
     await client.indices.delete(index=await opened.generation())
     row = record(1, "注文")
@@ -155,7 +163,7 @@ async def test_no_write_makes_an_index(
     assert set(refused.value.failed_ids) == {row.chunk.chunk_id}
     with pytest.raises(Unavailable, match="gone"):
         await opened.write([], ["gone-00000"], 1)
-    assert not await client.indices.exists(index=settings.alias)
+    assert not await client.indices.exists(index=engine_settings.alias)
     with pytest.raises(Unavailable, match="not there"):
         await opened.legs(Query("x"), ["lexical"], None, 10)
     with pytest.raises(Unavailable, match="gone"):

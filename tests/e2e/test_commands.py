@@ -153,7 +153,7 @@ def test_status_says_where_everything_is(running: Running, repository: Path) -> 
     assert {"search page", "API docs", "OpenSearch", "Ray dashboard", "Ray dashboard token"} <= set(status["addresses"])
     token = Path(status["addresses"]["Ray dashboard token"])
     assert token.stat().st_mode & 0o077 == 0
-    assert "notes" in {row["source"]["source_id"] for row in status["sources"]}
+    assert "notes" in {row["name"] for row in status["sources"]}
     assert "notes" in running.run("status")
     assert httpx.get(status["addresses"]["search page"], timeout=10).status_code == 200
 
