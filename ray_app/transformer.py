@@ -19,8 +19,8 @@ from ray_app.checkpoint import Architecture
 from ray_app.linear import Linear
 from shirabe.errors import InvalidInput
 
-# Up to here a forward pass waits for memory, not for arithmetic: a second thread gains next to nothing on an idle
-# machine and, having to be waited for, costs much on a busy one.
+# Up to here the pieces between two barriers are so short that a second thread, which sleeps between them, gains nothing
+# on an idle machine and is waited for on a busy one.
 _ONE_THREAD_TOKENS: Final = 48
 
 
