@@ -46,9 +46,8 @@ def by_page(ranked: Sequence[Ranked]) -> list[Ranked]:
     pages: dict[str, list[tuple[float, str]]] = {}
     for item, value in zip(ranked, scaled, strict=True):
         pages.setdefault(_page(item), []).append((value, item.stored.chunk.doc_id))
-    evidence = {page: _evidence(chunks) for page, chunks in pages.items()}
-    best = {page: max(score for score, _ in chunks) for page, chunks in pages.items()}
-    scores = [value + evidence[_page(item)] - best[_page(item)] for item, value in zip(ranked, scaled, strict=True)]
+    support = {page: _support(chunks) for page, chunks in pages.items()}
+    scores = [value + support[_page(item)] for item, value in zip(ranked, scaled, strict=True)]
     order = sorted(range(len(ranked)), key=lambda place: -scores[place])
     return [
         replace(ranked[place], legs={**ranked[place].legs, "page": (rank, scores[place])})
@@ -61,15 +60,15 @@ def _page(item: Ranked) -> str:
     return chunk.chunk_id if chunk.kind in UNIT_KINDS else item.stored.version_key
 
 
-def _evidence(chunks: Sequence[tuple[float, str]]) -> float:
-    """Return the evidence for a page from its chunks' (score, document)."""
+def _support(chunks: Sequence[tuple[float, str]]) -> float:
+    """Return what a page adds to each of its chunks, from the (score, document) of all of them."""
     scores = sorted((score for score, _ in chunks), reverse=True)
     best: dict[str, float] = {}
     for score, document in chunks:
         best[document] = max(best.get(document, 0.0), score)
     versions = sorted(best.values(), reverse=True)
     more = SECTION_EVIDENCE * sum(scores[1 : 1 + EVIDENT_SECTIONS])
-    return scores[0] + more + VERSION_EVIDENCE * sum(versions[1:2])
+    return more + VERSION_EVIDENCE * sum(versions[1:2])
 
 
 def diverse(ranked: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:

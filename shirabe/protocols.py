@@ -16,7 +16,6 @@ from shirabe.types import (
     Drift,
     Embedding,
     LegHit,
-    Mode,
     ModelInfo,
     Output,
     Principal,
@@ -176,15 +175,3 @@ class Sources(Protocol):
 
     async def delete(self, doc_id: str) -> None:
         """Remove one pushed document. Raises: NotFound, Forbidden when a configured source owns it, Unavailable."""
-
-
-__all__ = [
-    "Chunker",
-    "Collector",
-    "Embedder",
-    "Mode",
-    "Reranker",
-    "Sources",
-    "Store",
-    "TokenCounter",
-]
