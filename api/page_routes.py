@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from string import Template
 from typing import Final
 
 from fastapi import APIRouter
@@ -10,9 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 FOLDER: Final = Path(__file__).parent / "page"
+_PAGES: Final = ("index.html", "docs.html")
+_SHARED: Final = ("head", "brand")
+"""What stands in every page, as `$head` and `$brand`."""
 _MEDIA_TYPES: Final = {
-    "index.html": "text/html",
-    "docs.html": "text/html",
+    **dict.fromkeys(_PAGES, "text/html"),
     "search.js": "text/javascript",
     "words.js": "text/javascript",
     "docs.js": "text/javascript",
@@ -24,6 +27,8 @@ _MEDIA_TYPES: Final = {
 def page_routes() -> APIRouter:
     """Return the routes of the pages; the files are read once."""
     contents = {name: (FOLDER / name).read_bytes() for name in _MEDIA_TYPES}
+    shared = {name: (FOLDER / f"{name}.html").read_text(encoding="utf-8").strip() for name in _SHARED}
+    contents |= {name: Template(contents[name].decode()).substitute(shared).encode() for name in _PAGES}
     routes = APIRouter(include_in_schema=False)
 
     def answer(name: str) -> Response:

@@ -19,6 +19,7 @@ from shirabe.errors import InvalidInput, Overloaded, ShirabeError, Timeout, Unav
 from shirabe.settings import OpenSearchSettings
 
 MAX_CONNECTIONS = 16
+CREATE_TIMEOUT_S = 60.0  # an engine that has just started reads its dictionaries for the first index
 _RESOURCE_EXISTS = "resource_already_exists_exception"
 
 
@@ -99,7 +100,7 @@ async def create_index(client: AsyncOpenSearch, name: str, body: Mapping[str, An
     """
     with asking():
         try:
-            await client.indices.create(index=name, body=dict(body))
+            await client.indices.create(index=name, body=dict(body), request_timeout=CREATE_TIMEOUT_S)
         except RequestError as error:
             if error.error != _RESOURCE_EXISTS:
                 raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from opensearch.ownership import Ownership
 from opensearch.places import free_bytes_of, open_new, read_end, size_of
 from opensearch.privileges import User, engine_user, hand_over, obstacle, require_reach
 from shirabe.errors import InvalidInput, Unavailable
+from shirabe.ports import LOOPBACK, require_free_port
 from shirabe.settings import OpenSearchSettings
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
@@ -124,7 +124,7 @@ class EmbeddedNode:
             require_reach(self._folders.data, user, advice)
             self._ownership.take()
             if self._settings.port:
-                check_port(self._settings.port)
+                require_free_port(LOOPBACK, self._settings.port, _PORT_PLACE)
             if (free := free_bytes_of(self._folders.data)) < _LOW_DISK_BYTES:
                 log.warning("little disk left; OpenSearch stops writing below 1 GB", free_mb=free // 1_000_000)
             self._folders.clear()
@@ -140,7 +140,7 @@ class EmbeddedNode:
             return 0
         port = httpx.URL(self._url).port or 0
         try:
-            check_port(port)
+            require_free_port(LOOPBACK, port)
         except InvalidInput:
             return 0
         return port
@@ -213,16 +213,6 @@ class EmbeddedNode:
                     await process.wait()
             log.info("OpenSearch has ended", pid=process.pid, status=process.returncode)
         self._ownership.release()
-
-
-def check_port(port: int) -> None:
-    """Check that the node could listen on a port. Raises: InvalidInput naming it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise InvalidInput(f"port {port} of 127.0.0.1 cannot be used: {error.strerror}", _PORT_PLACE) from error
 
 
 async def _searchable(client: httpx.AsyncClient, url: str) -> bool:

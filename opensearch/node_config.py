@@ -11,6 +11,7 @@ from opensearch.jdk import VECTOR_MODULE, Jdk
 from opensearch.layout import VERSION
 from opensearch.places import make_folder, write_new
 from opensearch.privileges import User, hand_over
+from shirabe.ports import LOOPBACK
 
 CLUSTER_NAME = "shirabe"
 # Up to here the serial collector: 270 MB less resident memory than G1 when idle with a heap of 768 MB.
@@ -104,7 +105,7 @@ def write_config(folders: Folders, port: int, heap_mb: int) -> None:
         "cluster.name": CLUSTER_NAME,
         "node.name": "embedded",
         "discovery.type": "single-node",
-        "network.host": "127.0.0.1",
+        "network.host": LOOPBACK,
         "http.port": port,
         "transport.port": 0,
         # The node writes the ports it got to the logs folder once it listens: no race for a port that was free a

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from opensearch.node import EmbeddedNode
 from shirabe.cli.models_process import ModelsProcess, Ready, ensure_checkpoint
-from shirabe.cli.up import require_free_port
+from shirabe.ports import LOOPBACK, require_free_port
 from shirabe.settings import Settings, load_settings
 from shirabe.tokens import CheckpointTokens
 
@@ -65,7 +65,7 @@ async def models_ready(settings: Settings, checkpoint: Path) -> AsyncIterator[Re
     """A real model server on Ray Serve."""
     server = ModelsProcess(settings, checkpoint)
     try:
-        yield await server.start(require_free_port("127.0.0.1", 0))
+        yield await server.start(require_free_port(LOOPBACK, 0))
     finally:
         await server.stop()
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,13 @@ class Running:
     ready: dict[str, Any]
 
     def run(self, *arguments: str, code: int = 0) -> str:
+        done = self._done(arguments, code)
+        return done.stdout + done.stderr
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        return json.loads(self._done((*arguments, "--json"), code).stdout)
+
+    def _done(self, arguments: Sequence[str], code: int) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [SHIRABE, *arguments],
             env=self.environment,
@@ -42,19 +49,7 @@ class Running:
             timeout=COMMAND_TIMEOUT_S,
         )
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        done = subprocess.run(
-            [SHIRABE, *arguments, "--json"],
-            env=self.environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-        )
-        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return json.loads(done.stdout)
+        return done
 
 
 def git(repository: Path, *arguments: str) -> None:

@@ -4,23 +4,22 @@ The engine's artifacts come from the default cache, or from SHIRABE_TEST_CACHE.
 """
 
 import asyncio
-import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 
-from opensearch.assemble import assemble
-from opensearch.jdk import find_jdk
 from opensearch.node import EmbeddedNode
-from opensearch.node_config import Folders, java_command
+from opensearch.node_config import Folders
 from shirabe.errors import InvalidInput, Unavailable
 from shirabe.settings import OpenSearchSettings, default_cache_dir
 
@@ -50,16 +49,14 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def gone(pid: int) -> bool:
-    """Wait until a process has ended (a zombie counts) and tell whether it did in time."""
-    for _ in range(200):
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        await asyncio.sleep(0.05)
-    return False
+async def ended(process: int, seconds: float = 30) -> None:
+    """Wait until a process, held by a descriptor, has ended; a zombie has."""
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(process, over.set)
+    try:
+        await asyncio.wait_for(over.wait(), seconds)
+    finally:
+        loop.remove_reader(process)
 
 
 INDEX = {
@@ -163,11 +160,13 @@ async def test_no_node_outlives_a_parent_that_is_killed(state_dir: Path) -> None
         stderr=asyncio.subprocess.PIPE,
     )
     assert parent.stderr is not None
-    pid = int(await asyncio.wait_for(parent.stderr.readline(), 180))
-    assert psutil.Process(pid).is_running()
-    parent.kill()
-    await parent.wait()
-    assert await gone(pid)
+    process = os.pidfd_open(int(await asyncio.wait_for(parent.stderr.readline(), 180)))
+    try:
+        parent.kill()
+        await parent.wait()
+        await ended(process)
+    finally:
+        os.close(process)
 
 
 async def test_a_node_that_outlived_its_parent_is_ended_and_its_data_taken_over(
@@ -175,34 +174,28 @@ async def test_a_node_that_outlived_its_parent_is_ended_and_its_data_taken_over(
 ) -> None:
     url = await node.start()
     assert (await http.put(f"{url}/kept", json={"settings": {"number_of_replicas": 0}})).status_code == 200
-    await node.stop()
-    # A node with no living owner, as after a kill on a system where the kernel does not end it.
-    folders = Folders(state_dir / "opensearch")
-    command = java_command(find_jdk(None, CACHE), assemble(CACHE), folders, 512)
-    owner = folders.data.stat()
-    root = os.geteuid() == 0
-    folders.ports_file.unlink()
-    left = await asyncio.create_subprocess_exec(
-        *command,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        user=owner.st_uid if root else None,
-        group=owner.st_gid if root else None,
-        extra_groups=[] if root else None,
-    )
+    # The lock goes with its holder, and the node stays: a kill on a system where the kernel does not end both.
+    (state_dir / "opensearch" / "owner.lock").unlink()
+    heir = EmbeddedNode(SETTINGS, state_dir, CACHE)
     try:
-        while not folders.ports_file.exists():
-            assert left.returncode is None
-            await asyncio.sleep(0.1)
-        record = {"pid": left.pid, "started": psutil.Process(left.pid).create_time(), "owner_pid": 1}
-        (state_dir / "opensearch" / "node.json").write_text(json.dumps(record))
-        url = await node.start()
-        await asyncio.wait_for(left.wait(), 5)
+        url = await heir.start()
+        await asyncio.wait_for(node.wait_dead(), 5)
+        assert not node.alive
         assert (await http.head(f"{url}/kept")).status_code == 200
     finally:
-        if left.returncode is None:
-            left.kill()
-            await left.wait()
+        await heir.stop()
+
+
+async def test_a_taken_port_is_named_before_anything_is_launched(state_dir: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        node = EmbeddedNode(SETTINGS.model_copy(update={"port": port}), state_dir, CACHE)
+        with pytest.raises(InvalidInput, match=f"port {port}") as caught:
+            await node.start()
+    assert caught.value.place == "opensearch.port"
+    assert not node.alive and not (state_dir / "opensearch" / "node.json").exists()
 
 
 async def test_a_node_that_cannot_start_says_why(node: EmbeddedNode, state_dir: Path) -> None:
@@ -218,12 +211,20 @@ async def test_a_node_that_cannot_start_says_why(node: EmbeddedNode, state_dir: 
     assert await node.start() == node.url
 
 
-async def test_a_start_that_is_given_up_leaves_no_process_and_no_owner(node: EmbeddedNode, state_dir: Path) -> None:
+async def test_a_start_that_is_given_up_leaves_no_process_and_no_owner(
+    node: EmbeddedNode, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    launch = asyncio.create_subprocess_exec
+
+    async def tell(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        process = await launch(*command, **options)
+        launched.set_result(process.pid)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", tell)
     starting = asyncio.create_task(node.start())
-    while node.pid is None:
-        assert not starting.done()
-        await asyncio.sleep(0.02)
-    pid = node.pid
+    pid = await asyncio.wait_for(launched, 60)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting

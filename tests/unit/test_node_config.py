@@ -1,18 +1,16 @@
 """What the node is told, where it may listen, and whom its folders belong to."""
 
 import os
-import socket
 from pathlib import Path
 
 import pytest
 import yaml
 
 from opensearch.jdk import Jdk
-from opensearch.node import check_port
 from opensearch.node_config import Folders, java_command, write_config
 from opensearch.places import check_room, read_end, write_new
 from opensearch.privileges import User, engine_user, hand_over, obstacle, require_reach
-from shirabe.errors import InvalidInput, Unavailable
+from shirabe.errors import Unavailable
 
 STRANGER = User("stranger", 54_321, 54_321)
 
@@ -53,17 +51,6 @@ def test_the_breaker_fits_the_collector(folders: Folders) -> None:
 def test_the_vector_module_is_asked_for_where_the_runtime_has_it(folders: Folders, modules: frozenset[str]) -> None:
     command = java_command(Jdk(Path("/jdk/bin/java"), 25, "25", modules), Path("/home"), folders, 768)
     assert ("--add-modules=jdk.incubator.vector" in command) is bool(modules)
-
-
-def test_a_taken_port_is_named_before_anything_is_launched() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(InvalidInput, match=f"port {port}") as caught:
-            check_port(port)
-        assert caught.value.place == "opensearch.port"
-    check_port(port)
 
 
 def test_an_earlier_runs_temporary_files_go_and_links_are_not_followed(folders: Folders, tmp_path: Path) -> None:

@@ -56,7 +56,10 @@ async def test_headers_close_the_page(client: httpx.AsyncClient, path: str) -> N
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_nothing_is_inline_and_everything_named_is_there(client: httpx.AsyncClient, path: str) -> None:
-    page = Elements((await client.get(path)).text)
+    text = (await client.get(path)).text
+    assert "$" not in text, "what every page shares is in its place"
+    page = Elements(text)
+    assert {"meta", "link", "img"} <= {tag for tag, _ in page.elements}
     assert page.inline == ""
     for tag, attributes in page.elements:
         assert "style" not in attributes
@@ -75,7 +78,7 @@ async def test_files_have_their_types(client: httpx.AsyncClient, name: str) -> N
     assert response.headers["content-type"] == expected[name.rpartition(".")[2]]
 
 
-@pytest.mark.parametrize("name", ["index.html", "docs.html", *FILES])
+@pytest.mark.parametrize("name", ["index.html", "docs.html", "head.html", "brand.html", *FILES])
 def test_nothing_comes_from_another_host(name: str) -> None:
     text = (FOLDER / name).read_text(encoding="utf-8")
     addresses = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"']*", text))
