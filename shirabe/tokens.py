@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
 from shirabe.errors import NotFound
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 
 class CheckpointTokens:
-    """A `TokenCounter` over a checkpoint folder's `tokenizer.json`."""
+    """A `TokenCounter` over a checkpoint folder's `tokenizer.json`, read with the first text: it takes a second."""
 
     def __init__(self, checkpoint: Path) -> None:
-        path = checkpoint / "tokenizer.json"
-        if not path.is_file():
+        """Find the tokenizer. Raises: NotFound."""
+        self._path = checkpoint / "tokenizer.json"
+        if not self._path.is_file():
             raise NotFound(f"no tokenizer.json in {checkpoint}")
-        self._tokenizer = Tokenizer.from_file(str(path))
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self._path))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
 
     def count(self, text: str) -> int:
         """Return the number of model tokens in `text`, special tokens left out."""

@@ -1,4 +1,8 @@
-"""The `Chunker` of Shirabe: every document by its own structure."""
+"""The `Chunker` of Shirabe: every document by its own structure.
+
+A parser is imported with the first document of its kind: together they take longer to import than a sync without
+changes may take.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from ingest import media_types
-from ingest.chunkers.code import chunk_code
-from ingest.chunkers.code_units import GRAMMARS
 from ingest.chunkers.draft import Drafts
-from ingest.chunkers.html import chunk_html
 from ingest.chunkers.language import language_of
-from ingest.chunkers.markdown import chunk_markdown
-from ingest.chunkers.openapi import chunk_openapi
-from ingest.chunkers.sheet import chunk_csv, chunk_workbook
 from ingest.chunkers.source import clean_text
 from ingest.chunkers.split import Splitter
 from ingest.chunkers.text import chunk_text
@@ -23,6 +21,7 @@ from shirabe.protocols import TokenCounter
 from shirabe.types import Chunk, Document, make_chunk
 
 _DELIMITED = (media_types.CSV, "text/tab-separated-values")
+_PARSED_CODE = (media_types.PYTHON, media_types.GO)
 _LANGUAGE_PREFIX = "text/x-"
 
 
@@ -64,17 +63,28 @@ class StructureChunker:
         path, media_type, splitter = document.path, document.media_type, self._splitter
         title = document.title or PurePosixPath(path).name
         if media_type == media_types.SPREADSHEET:
+            from ingest.chunkers.sheet import chunk_workbook
+
             return chunk_workbook(path, document.content, splitter)
         text = decode_text(document.content).text
-        language = media_type.removeprefix(_LANGUAGE_PREFIX)
         if media_type == media_types.MARKDOWN:
+            from ingest.chunkers.markdown import chunk_markdown
+
             return chunk_markdown(path, title, text, splitter)
         if media_type == media_types.OPENAPI:
+            from ingest.chunkers.openapi import chunk_openapi
+
             return chunk_openapi(path, text, splitter)
         if media_type in _DELIMITED:
+            from ingest.chunkers.sheet import chunk_csv
+
             return chunk_csv(path, text, splitter)
         if media_type == media_types.HTML:
+            from ingest.chunkers.html import chunk_html
+
             return chunk_html(path, title, text, splitter)
-        if language in GRAMMARS and language != media_type:
-            return chunk_code(path, text, language, splitter)
+        if media_type in _PARSED_CODE:
+            from ingest.chunkers.code import chunk_code
+
+            return chunk_code(path, text, media_type.removeprefix(_LANGUAGE_PREFIX), splitter)
         return chunk_text(path, title, text, media_type, splitter)

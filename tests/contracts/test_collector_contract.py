@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from ingest_fakes import Repository
 
-from ingest.collectors import FolderCollector, GitCollector, OpenApiCollector, open_collector
+from ingest.collectors import FolderCollector, GitCollector, open_collector
+from ingest.collectors.openapi import OpenApiCollector
 from ingest.collectors.selection import content_digest
 from shirabe.errors import InvalidInput, NotFound
 from shirabe.protocols import Collector

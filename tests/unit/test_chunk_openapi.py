@@ -1,5 +1,6 @@
 import json
 import socket
+from pathlib import Path
 from time import perf_counter
 
 import pytest
@@ -177,6 +178,41 @@ def test_what_is_invalid_is_refused_with_its_place(text: str, place: str, monkey
     with pytest.raises(InvalidInput) as error:
         chunks(text)
     assert place in error.value.place
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        bad("{}", "{A: {oneOf: [{type: string}, {type: integer}], default: null}}"),
+        bad("{}", "{A: {type: object, properties: {b: {type: integer, default: many}}}}"),
+        bad(f"{{/a: {{get: {{parameters: [{{name: n, in: query, schema: {{type: integer, default: x}}}}], {OK}}}}}}}"),
+        bad("{}", "{A: {type: string, default: null}}").replace("3.0.1", "3.1.0"),
+        json.dumps(
+            {
+                "swagger": "2.0",
+                "info": {"title": "t", "version": "1"},
+                "paths": {
+                    "/a": {
+                        "get": {
+                            "parameters": [{"name": "n", "in": "query", "type": "integer", "default": "x"}],
+                            "responses": {"200": {"description": "ok"}},
+                        }
+                    }
+                },
+            }
+        ),
+    ],
+)
+def test_a_default_that_does_not_fit_its_schema_is_no_reason_to_refuse(text: str) -> None:
+    assert {chunk.kind for chunk in chunks(text)} & {"schema", "operation"}
+
+
+@pytest.mark.parametrize("name", ["freee-accounting.json", "freee-sales.yml"])
+def test_published_documents_are_read(shared: Path, name: str) -> None:
+    text = (shared / "corpora" / "openapi" / name).read_text(encoding="utf-8")
+    found = chunks(text, 320)
+    assert {"operation", "schema"} <= {chunk.kind for chunk in found}
+    assert all(chunk.locator.startswith("api/openapi.yaml#/") for chunk in found)
 
 
 def test_other_files_are_names_only(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_tokens import FakeTokens
 
-from ingest.collectors import OpenApiCollector
+from ingest.chunkers import StructureChunker
+from ingest.collectors.openapi import OpenApiCollector
 from ingest.collectors.openapi_bundle import Bundled, bundle, has_file_refs
 from shirabe.errors import InvalidInput
 from shirabe.types import Failure, Source, Upsert
@@ -169,6 +171,8 @@ async def test_a_large_real_document_is_joined(shared: Path) -> None:
         node = document
         for key in name.split("/")[1:]:
             node = node[key.replace("~1", "/").replace("~0", "~")]
+    [chunks] = await StructureChunker(FakeTokens(), 320).chunk([change.document])
+    assert sum(chunk.kind == "operation" for chunk in chunks) > 600
 
 
 async def test_a_bad_document_does_not_hide_the_good_one(tmp_path: Path) -> None:
