@@ -175,7 +175,7 @@ async def run(
     settings = settings.model_copy(update={"opensearch": engine})
     batch = settings.ingest.batch_chunks
     chunker = StructureChunker(CheckpointTokens(runtime.checkpoint), settings.ingest.chunk_tokens)
-    models = ModelClient(runtime.models_url, settings.models.timeout_s)
+    models = ModelClient(runtime.models_url, settings.models.timeout_s, api_key=settings.models.api_key)
     alone: list[float] = []
     whole: list[float] = []
     try:

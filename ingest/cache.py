@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 from shirabe.errors import Unavailable
 from shirabe.types import Embedding, ModelInfo, Output, TextKind, digest
 
+EMBEDDINGS_FILE = "embeddings.sqlite"
 DEFAULT_MAX_BYTES = 4 << 30
 _EVICT_TO = 0.9
 _USE_PRECISION_S = 3600

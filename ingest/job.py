@@ -7,8 +7,9 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
-from ingest.cache import EmbeddingCache
+from ingest.cache import EMBEDDINGS_FILE, EmbeddingCache
 from ingest.changes import ChangePlanner
 from ingest.chunkers import CHUNKER_VERSION
 from ingest.collectors import open_collector
@@ -17,7 +18,7 @@ from ingest.drift import compare
 from ingest.ledger import Ledger, Scope
 from ingest.locations import configured_source
 from ingest.locks import SourceLocks
-from ingest.plan import Plan
+from ingest.plan import Plan, Work, cut
 from ingest.run import Parts, Run, open_run
 from shirabe.errors import Forbidden, NotFound, Unavailable
 from shirabe.protocols import Chunker, Collector, Embedder, Store
@@ -29,13 +30,25 @@ _PUSH_WAIT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a sync is: `documents` read of `total`; chunks written; texts embedded, and taken from the cache."""
+    """How far a sync is: `documents` done of `total`; chunks written; texts embedded, and taken from the cache."""
 
     documents: int
     total: int
     chunks: int
     embedded: int
     cached: int
+
+
+class Writer(Protocol):
+    """Brings a run's work into the store and settles it in the ledger: in this process, or on a cluster."""
+
+    async def __call__(self, run: Run, works: AsyncIterator[Work], on_progress: Callable[[], None]) -> None:
+        """Return when every document is settled or failed. Raises: Unavailable, Overloaded, Timeout."""
+
+
+async def write_here(run: Run, works: AsyncIterator[Work], on_progress: Callable[[], None]) -> None:
+    """Write in this process. Raises: Unavailable, Overloaded, Timeout."""
+    await run.write(run.plans(works), on_progress)
 
 
 class SyncJob:
@@ -56,7 +69,7 @@ class SyncJob:
         self._locks = SourceLocks(settings.state_dir)
         self._store = store
         self._ledger = Ledger(settings.state_dir / "ledger.sqlite")
-        self._cache = EmbeddingCache(settings.cache_dir / "embeddings.sqlite")
+        self._cache = EmbeddingCache(settings.cache_dir / EMBEDDINGS_FILE)
         self._parts = Parts(store, embedder, chunker, chunker_version, self._ledger, self._cache, settings)
 
     async def close(self) -> None:
@@ -81,11 +94,18 @@ class SyncJob:
         await asyncio.to_thread(self._ledger.put_source, source)
 
     async def sync(
-        self, source_id: str, *, full: bool = False, progress: Callable[[Progress], None] | None = None
+        self,
+        source_id: str,
+        *,
+        full: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+        writer: Writer | None = None,
     ) -> SyncReport:
         """Bring a source up to date; `full` reads and writes everything again and removes what nobody knows.
 
-        The cursor moves only after the index acknowledged the whole run. Documents that fail are in the report.
+        The cursor moves only after the index acknowledged the whole run. Documents that fail are in the report. A run
+        that was cut short is continued by the next: documents that were settled are not written again, in a full run
+        neither. Without a `writer` the work is done in this process.
 
         Raises: NotFound, InvalidInput, Overloaded when it is already syncing, Unavailable, Timeout.
         """
@@ -93,7 +113,7 @@ class SyncJob:
         async with self._locks.hold(source_id), open_run(self._parts, source_id, source) as run:
             collector = await asyncio.to_thread(self._open_source, source, self._settings)
             until = await collector.head()
-            await self._bring(run, collector, until, full=full, progress=progress)
+            await self._bring(run, collector, until, full=full, progress=progress, writer=writer or write_here)
             await run.finish(until.value)
         return run.report(until.value)
 
@@ -133,7 +153,8 @@ class SyncJob:
         await self._require_unconfigured(document.source_id)
         source_id = document.source_id
         async with self._locks.hold(source_id, _PUSH_WAIT_S), open_run(self._parts, source_id, None) as run:
-            await _write_one(run, await run.documents.write(document))
+            work = await run.settlement.begin(document.path, document.doc_id, document)
+            await _write_one(run, await cut(work, self._parts.chunker))
         return run.report(document.revision)
 
     async def delete(self, doc_id: str) -> None:
@@ -147,7 +168,8 @@ class SyncJob:
         source_id, path = owners[0]
         await self._require_unconfigured(source_id)
         async with self._locks.hold(source_id, _PUSH_WAIT_S), open_run(self._parts, source_id, None) as run:
-            await _write_one(run, await run.documents.remove(path, doc_id))
+            work = await run.settlement.begin(path, doc_id, None)
+            await _write_one(run, await cut(work, self._parts.chunker))
 
     async def _bring(
         self,
@@ -157,11 +179,14 @@ class SyncJob:
         *,
         full: bool,
         progress: Callable[[Progress], None] | None,
+        writer: Writer,
     ) -> None:
         scope = run.scope
-        planner = ChangePlanner(collector, run.documents, self._ledger, scope.scope, run.stamp, run.tally)
+        planner = ChangePlanner(collector, self._ledger, run.settlement, scope.scope, run.stamp, run.tally)
         since = None
-        if not full and scope.cursor is not None and scope.stamp == run.stamp:
+        if full and scope.stamp:
+            await asyncio.to_thread(self._ledger.outdate, scope.scope)
+        elif scope.cursor is not None and scope.stamp == run.stamp:
             if scope.cursor == until.value and not await planner.load():
                 return
             since = Cursor(scope.cursor) if await collector.knows(Cursor(scope.cursor)) else None
@@ -169,13 +194,13 @@ class SyncJob:
         def report() -> None:
             if progress is not None:
                 counts, tally = run.embedder.counts, run.tally
-                total = max(tally.total, tally.seen)
-                progress(Progress(tally.seen, total, tally.chunks, counts.embedded, counts.cached))
+                done, total = tally.seen - run.settlement.open, max(tally.total, tally.seen)
+                progress(Progress(done, total, tally.chunks, counts.embedded, counts.cached))
 
         if progress is not None:
             run.tally.total = await collector.count(since, until)
-        await run.write(planner.plans(since, until, full=full, on_progress=report), report)
-        if full or scope.cursor is None:
+        await writer(run, planner.works(since, until, report), report)
+        if full or not scope.stamp:
             # A ledger that was lost, or an index that was restored: what nobody knows is nobody's.
             known = await asyncio.to_thread(self._ledger.chunks, scope.scope)
             await run.sweep(known.keys() | await asyncio.to_thread(self._ledger.intended, scope.scope))

@@ -26,7 +26,10 @@ _KEPT_RUNS = 100
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One source in one index. `stamp` names the model, chunker and options that its documents were made with."""
+    """One source in one index. `stamp` names the model, chunker and options that its documents were made with.
+
+    It is empty until a first run, or a full one, has ended well.
+    """
 
     scope: int
     cursor: str | None
@@ -145,6 +148,13 @@ class Ledger:
         with self._transaction() as connection:
             connection.execute("UPDATE scopes SET cursor = ?, stamp = ? WHERE scope = ?", (cursor, stamp, scope))
             connection.execute("UPDATE runs SET finished = ?, outcome = 'success' WHERE run = ?", (time.time(), run))
+
+    def outdate(self, scope: int) -> None:
+        """Make every document of a scope one that is to be written again, before a full run."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE scopes SET stamp = '' WHERE scope = ?", (scope,))
+            connection.execute("UPDATE documents SET stamp = '' WHERE scope = ?", (scope,))
+            connection.execute("UPDATE failures SET retry = 1 WHERE scope = ?", (scope,))
 
     def entries(self, scope: int) -> dict[str, Entry]:
         """Return every document of a scope by path."""

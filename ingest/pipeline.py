@@ -1,181 +1,138 @@
 """Chunks into the index: packing, embedding and writing overlap, so the model never waits for the index.
 
-    plans ─► pack ─► [queue] ─► embed ─► [queue] ─► write ─► settle in the ledger
+    plans ─► pack ─► [queue] ─► embed ─► [queue] ─► intend ─► write ─► settle in the ledger
 
-A document is settled when every bulk that holds a part of it was acknowledged. The first error that is not about
-single items ends the run: the queues are dropped, and what was begun stays pending in the ledger.
+The stages are functions of one batch; this process runs them here, a backfill on the actors of a Ray cluster. The
+first error that is not about single items ends the run: the queues are dropped, and what was begun stays pending in
+the ledger.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import Final
 
-from ingest.ledger import Failed, Ledger, Settled
-from ingest.plan import Plan, Tally
+from ingest.batch import Batch, Packer, Written
+from ingest.plan import Plan
+from ingest.settlement import Settlement, intents_of
 from ingest.streams import closing
 from shirabe.errors import PartialWrite
 from shirabe.protocols import Embedder, Store
-from shirabe.types import Chunk, Embedding, Failure, Output, Record
+from shirabe.types import Embedding, Output, Record
 
 PASSAGE_OUTPUTS: Final[tuple[Output, ...]] = ("dense", "sparse", "bits")
 _EMBEDDERS = 2
 _WRITERS = 2
 _QUEUED_BATCHES = 2
-_MAX_DELETES = 1_000
-_MAX_PLANS = 200
+
+_Queue = asyncio.Queue[Batch | None]
+_Embedded = asyncio.Queue[tuple[Batch, list[Embedding]] | None]
 
 
-@dataclass(slots=True)
-class _Batch:
-    """What is embedded and written together."""
+async def embed_batch(batch: Batch, embedder: Embedder) -> list[Embedding]:
+    """Return an embedding for each of a batch's texts, with what the model has of `PASSAGE_OUTPUTS`.
 
-    parts: list[tuple[Plan, Chunk]] = field(default_factory=list)
-    deletes: list[tuple[Plan, str]] = field(default_factory=list)
-    plans: list[Plan] = field(default_factory=list)
-    embeddings: list[Embedding] = field(default_factory=list)
-
-    def join(self, plan: Plan) -> None:
-        if not self.plans or self.plans[-1] is not plan:
-            self.plans.append(plan)
-            plan.batches += 1
+    Raises: what the embedder raises.
+    """
+    texts = batch.texts
+    if not texts:
+        return []
+    has = (await embedder.info()).outputs
+    return await embedder.embed(texts, "passage", [output for output in PASSAGE_OUTPUTS if output in has])
 
 
-_Queue = asyncio.Queue[_Batch | None]
+async def write_batch(batch: Batch, embeddings: list[Embedding], store: Store, version: int) -> list[Written]:
+    """Write a batch and return what became of its parts; items that the index refuses are told, not raised.
+
+    Raises: Unavailable, Overloaded, Timeout.
+    """
+    chunks = [(part.document, chunk) for part in batch.parts for chunk in part.chunks]
+    records = [
+        Record(document, chunk, embedding)
+        for (document, chunk), embedding in zip(chunks, embeddings, strict=True)
+        if document is not None
+    ]
+    refused: dict[str, str] = {}
+    if records or batch.orphans:
+        try:
+            await store.write(records, batch.orphans, version)
+        except PartialWrite as error:
+            refused = error.failed_ids
+    return [
+        Written(
+            path=part.path,
+            doc_id=part.doc_id,
+            revision=part.document.revision if part.document is not None else None,
+            content_hash=part.content_hash,
+            number=part.number,
+            last=part.last,
+            chunks={chunk.chunk_id: chunk.content_hash for chunk in part.chunks},
+            orphans=part.orphans,
+            refused={
+                name: refused[name]
+                for name in (*(chunk.chunk_id for chunk in part.chunks), *part.orphans)
+                if name in refused
+            },
+        )
+        for part in batch.parts
+    ]
 
 
 class WritePipeline:
     """Brings plans into one store under one version, and keeps the ledger ahead of it."""
 
     def __init__(
-        self,
-        store: Store,
-        embedder: Embedder,
-        ledger: Ledger,
-        *,
-        scope: int,
-        stamp: str,
-        version: int,
-        batch_chunks: int,
+        self, store: Store, embedder: Embedder, settlement: Settlement, *, version: int, batch_chunks: int
     ) -> None:
         self._store = store
         self._embedder = embedder
-        self._ledger = ledger
-        self._scope = scope
-        self._stamp = stamp
+        self._settlement = settlement
         self._version = version
         self._batch_chunks = batch_chunks
 
-    async def run(self, plans: AsyncIterator[Plan], tally: Tally, on_progress: Callable[[], None]) -> None:
-        """Write every plan, counting into `tally`; items that the index refuses become failures.
+    async def run(self, plans: AsyncIterator[Plan], on_progress: Callable[[], None]) -> None:
+        """Write every plan; items that the index refuses become failures.
 
         Raises: Unavailable, Overloaded, Timeout; the ledger then knows what was begun.
         """
-        packed, embedded = _Queue(_QUEUED_BATCHES), _Queue(_QUEUED_BATCHES)
+        packed, embedded = _Queue(_QUEUED_BATCHES), _Embedded(_QUEUED_BATCHES)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pack(plans, packed))
                 embedders = [group.create_task(self._embed(packed, embedded)) for _ in range(_EMBEDDERS)]
-                writers = [group.create_task(self._write(embedded, tally, on_progress)) for _ in range(_WRITERS)]
+                writers = [group.create_task(self._write(embedded, on_progress)) for _ in range(_WRITERS)]
                 await asyncio.gather(*embedders)
                 for _ in writers:
                     await embedded.put(None)
         except BaseExceptionGroup as errors:
-            first = _first(errors)
+            first = first_of(errors)
             raise first from first.__cause__
 
     async def _pack(self, plans: AsyncIterator[Plan], packed: _Queue) -> None:
-        batch = _Batch()
+        packer = Packer(self._batch_chunks)
         async with closing(plans) as stream:
             async for plan in stream:
-                # Joined before the first flush, so that a plan without chunks is acknowledged by some bulk too.
-                batch.join(plan)
-                for chunk in plan.chunks:
-                    if len(batch.parts) >= self._batch_chunks:
-                        await packed.put(batch)
-                        batch = _Batch()
-                    batch.join(plan)
-                    batch.parts.append((plan, chunk))
-                for chunk_id in plan.orphans:
-                    if len(batch.deletes) >= _MAX_DELETES:
-                        await packed.put(batch)
-                        batch = _Batch()
-                    batch.join(plan)
-                    batch.deletes.append((plan, chunk_id))
-                plan.closed = True
-                if len(batch.parts) >= self._batch_chunks or len(batch.plans) >= _MAX_PLANS:
+                for batch in packer.add(plan):
                     await packed.put(batch)
-                    batch = _Batch()
-        if batch.plans:
+        for batch in packer.rest():
             await packed.put(batch)
         for _ in range(_EMBEDDERS):
             await packed.put(None)
 
-    async def _embed(self, packed: _Queue, embedded: _Queue) -> None:
+    async def _embed(self, packed: _Queue, embedded: _Embedded) -> None:
         while (batch := await packed.get()) is not None:
-            texts = [chunk.embedded_text for _, chunk in batch.parts]
-            if texts:
-                batch.embeddings = await self._embedder.embed(texts, "passage", PASSAGE_OUTPUTS)
-            await embedded.put(batch)
+            await embedded.put((batch, await embed_batch(batch, self._embedder)))
 
-    async def _write(self, embedded: _Queue, tally: Tally, on_progress: Callable[[], None]) -> None:
-        while (batch := await embedded.get()) is not None:
-            await asyncio.to_thread(self._ledger.intend, self._scope, _intents(batch))
-            records = [
-                Record(plan.document, chunk, embedding)
-                for (plan, chunk), embedding in zip(batch.parts, batch.embeddings, strict=True)
-                if plan.document is not None
-            ]
-            refused: dict[str, str] = {}
-            if records or batch.deletes:
-                try:
-                    await self._store.write(records, [chunk_id for _, chunk_id in batch.deletes], self._version)
-                except PartialWrite as error:
-                    refused = error.failed_ids
-            for plan, chunk_id in [*((plan, chunk.chunk_id) for plan, chunk in batch.parts), *batch.deletes]:
-                if chunk_id in refused:
-                    plan.refused[chunk_id] = refused[chunk_id]
-            await self._settle(batch, tally)
+    async def _write(self, embedded: _Embedded, on_progress: Callable[[], None]) -> None:
+        while (item := await embedded.get()) is not None:
+            batch, embeddings = item
+            await self._settlement.intend(intents_of(batch))
+            await self._settlement.acknowledge(await write_batch(batch, embeddings, self._store, self._version))
             on_progress()
 
-    async def _settle(self, batch: _Batch, tally: Tally) -> None:
-        for plan in batch.plans:
-            plan.batches -= 1
-        done = [plan for plan in batch.plans if plan.closed and plan.batches == 0]
-        whole = [plan for plan in done if not plan.refused]
-        settled = [_settled(plan, plan.document.revision, self._stamp) for plan in whole if plan.document is not None]
-        gone = [plan.path for plan in whole if plan.document is None]
-        failed = [_failed(plan) for plan in done if plan.refused]
-        await asyncio.to_thread(self._ledger.settle, self._scope, settled, gone, failed)
-        tally.documents += len(settled)
-        tally.deleted += len(gone)
-        tally.failures += [Failure(item.path, item.reason, item.revision) for item in failed]
-        tally.chunks += sum(chunk.chunk_id not in plan.refused for plan in done for chunk in plan.chunks)
-        tally.chunks_deleted += sum(chunk_id not in plan.refused for plan in done for chunk_id in plan.orphans)
 
-
-def _intents(batch: _Batch) -> list[tuple[str, str, list[str]]]:
-    ids: dict[int, list[str]] = {id(plan): [] for plan in batch.plans}
-    for plan, chunk in batch.parts:
-        ids[id(plan)].append(chunk.chunk_id)
-    return [(plan.path, plan.doc_id, ids[id(plan)]) for plan in batch.plans]
-
-
-def _settled(plan: Plan, revision: str, stamp: str) -> Settled:
-    chunks = {chunk.chunk_id: chunk.content_hash for chunk in plan.chunks}
-    return Settled(plan.path, plan.doc_id, plan.content_hash, revision, stamp, chunks)
-
-
-def _failed(plan: Plan) -> Failed:
-    chunk_id, reason = next(iter(plan.refused.items()))
-    revision = plan.document.revision if plan.document is not None else ""
-    return Failed(
-        plan.path, f"{len(plan.refused)} chunks were refused, the first {chunk_id}: {reason}", revision, retry=True
-    )
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error of a group, taken out of the groups around it."""
     first = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

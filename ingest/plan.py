@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from dataclasses import dataclass, field
 
+import structlog
+
 from ingest.collectors.selection import content_digest
-from ingest.ledger import Ledger
+from ingest.ledger import Failed
+from shirabe.errors import InvalidInput, Transient
 from shirabe.protocols import Chunker
-from shirabe.types import Chunk, Document, Failure
+from shirabe.types import Chunk, Document, Failure, digest
+
+_log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Plan:
-    """One document to write, or to remove when `document` is None; `orphans` are the chunk ids that must go.
-
-    `batches` counts the bulks it still waits for and `closed` says that no more come; `refused` maps a chunk id to the
-    index's reason.
-    """
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One document to write, or to take out when `document` is None; `held`: its chunk ids that may be in the index."""
 
     path: str
     doc_id: str
     document: Document | None
-    content_hash: str = ""
-    chunks: list[Chunk] = field(default_factory=list)
-    orphans: list[str] = field(default_factory=list)
-    batches: int = 0
-    closed: bool = False
-    refused: dict[str, str] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One document cut into chunks, or None and no chunks when it goes; `orphans` are the chunk ids that must go."""
+
+    path: str
+    doc_id: str
+    document: Document | None
+    content_hash: str
+    chunks: tuple[Chunk, ...]
+    orphans: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -45,30 +52,40 @@ class Tally:
     failures: list[Failure] = field(default_factory=list)
 
 
-class DocumentPlanner:
-    """Plans single documents of one scope of the ledger."""
+async def cut(work: Work, chunker: Chunker) -> Plan:
+    """Return the plan for a document. Raises: InvalidInput with the place in the file."""
+    document = work.document
+    if document is None:
+        return Plan(work.path, work.doc_id, None, "", (), work.held)
+    [chunks] = await chunker.chunk([document])
+    title = document.title or (str(chunks[0].meta.get("title", "")) if chunks else "")
+    return Plan(
+        path=work.path,
+        doc_id=work.doc_id,
+        # The store needs where it came from and not its bytes, which would wait in the queues.
+        document=dataclasses.replace(document, title=title or document.path, content=b""),
+        content_hash=content_digest(document.content),
+        chunks=tuple(chunks),
+        orphans=tuple(sorted(set(work.held) - {chunk.chunk_id for chunk in chunks})),
+    )
 
-    def __init__(self, chunker: Chunker, ledger: Ledger, scope: int) -> None:
-        self._chunker = chunker
-        self._ledger = ledger
-        self._scope = scope
 
-    async def write(self, document: Document) -> Plan:
-        """Return the plan that writes a document. Raises: InvalidInput with the place in the file."""
-        [chunks] = await self._chunker.chunk([document])
-        title = document.title or (str(chunks[0].meta.get("title", "")) if chunks else "")
-        old = await asyncio.to_thread(self._ledger.chunk_ids, self._scope, document.path)
-        return Plan(
-            path=document.path,
-            doc_id=document.doc_id,
-            # The store needs where it came from and not its bytes, which would wait in the queues.
-            document=dataclasses.replace(document, title=title or document.path, content=b""),
-            content_hash=content_digest(document.content),
-            chunks=chunks,
-            orphans=sorted(old - {chunk.chunk_id for chunk in chunks}),
-        )
+async def cut_or_fail(work: Work, chunker: Chunker, stamp: str) -> Plan | Failed:
+    """Return the plan for a document, or why there is none. Raises: Transient errors only."""
+    try:
+        return await cut(work, chunker)
+    except Transient:
+        raise
+    except InvalidInput as error:
+        reason = str(error)
+    except Exception as error:  # a hostile document must not end the run of the others: its failure is reported
+        _log.exception("chunker_failed", path=work.path)
+        reason = f"{type(error).__name__} while it was cut into chunks"
+    if work.document is None:
+        raise AssertionError("taking a document out cuts nothing")
+    return Failed(work.path, reason, work.document.revision, fingerprint(work.document, stamp))
 
-    async def remove(self, path: str, doc_id: str) -> Plan:
-        """Return the plan that takes a document out."""
-        old = await asyncio.to_thread(self._ledger.chunk_ids, self._scope, path)
-        return Plan(path, doc_id, None, orphans=sorted(old))
+
+def fingerprint(document: Document, stamp: str) -> str:
+    """Return what names a document's content and all else that decides what is written of it."""
+    return digest(content_digest(document.content), stamp)

@@ -15,7 +15,9 @@ from ingest.cache import EmbeddingCache
 from ingest.cached_embedder import CachedEmbedder
 from ingest.ledger import Ledger, Scope
 from ingest.pipeline import WritePipeline
-from ingest.plan import DocumentPlanner, Plan, Tally
+from ingest.plan import Plan, Tally, Work, cut_or_fail
+from ingest.settlement import Settlement
+from ingest.streams import closing
 from shirabe.errors import PartialWrite, Unavailable
 from shirabe.protocols import Chunker, Embedder, Store
 from shirabe.settings import Settings
@@ -50,26 +52,30 @@ class Run:
     number: int
     version: int
     embedder: CachedEmbedder
-    tally: Tally = field(default_factory=Tally)
+    settlement: Settlement
+    tally: Tally
     started_s: float = field(default_factory=time.monotonic)
 
-    @property
-    def documents(self) -> DocumentPlanner:
-        """The planner of this scope's documents."""
-        return DocumentPlanner(self.parts.chunker, self.parts.ledger, self.scope.scope)
+    async def plans(self, works: AsyncIterator[Work]) -> AsyncIterator[Plan]:
+        """Cut documents into chunks; those that cannot be cut are recorded as failures. Raises: Transient errors."""
+        async with closing(works) as stream:
+            async for work in stream:
+                plan = await cut_or_fail(work, self.parts.chunker, self.stamp)
+                if isinstance(plan, Plan):
+                    yield plan
+                else:
+                    await self.settlement.fail([plan])
 
     async def write(self, plans: AsyncIterator[Plan], on_progress: Callable[[], None]) -> None:
         """Bring plans into the store. Raises: Unavailable, Overloaded, Timeout."""
         pipeline = WritePipeline(
             self.parts.store,
             self.embedder,
-            self.parts.ledger,
-            scope=self.scope.scope,
-            stamp=self.stamp,
+            self.settlement,
             version=self.version,
             batch_chunks=self.parts.settings.ingest.batch_chunks,
         )
-        await pipeline.run(plans, self.tally, on_progress)
+        await pipeline.run(plans, on_progress)
 
     async def sweep(self, keep: Iterable[str]) -> None:
         """Delete what the store holds of the source beyond the chunk ids to keep. Raises: PartialWrite, Unavailable."""
@@ -113,8 +119,10 @@ async def open_run(parts: Parts, source_id: str, source: Source | None) -> Async
     stamp = await _stamp(parts, embedder, source)
     scope = await asyncio.to_thread(parts.ledger.scope, source_id, await parts.store.identity())
     number, version = await asyncio.to_thread(parts.ledger.begin_run, scope.scope)
+    tally = Tally()
+    settlement = Settlement(parts.ledger, scope.scope, stamp, tally)
     try:
-        yield Run(parts, source_id, scope, stamp, number, version, embedder)
+        yield Run(parts, source_id, scope, stamp, number, version, embedder, settlement, tally)
     except BaseException as error:
         _log.warning("run_failed", source=source_id, error=type(error).__name__)
         parts.ledger.end_run(number, type(error).__name__)

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shirabe.errors import Unavailable
 
 RUN_FILE = "run.json"
+RAY_ADDRESS_FILE = "address"
+"""Next to the token, where the local Ray is found; written anew whenever it starts."""
 
 
 class Runtime(BaseModel):
@@ -34,6 +36,16 @@ class Runtime(BaseModel):
             return abs(psutil.Process(self.pid).create_time() - self.started) < 1.0
         except psutil.NoSuchProcess:
             return False
+
+    @property
+    def ray_address(self) -> str | None:
+        """Where the Ray that hosts the models is now; None when there is no local one."""
+        if self.token_path is None:
+            return None
+        try:
+            return self.token_path.with_name(RAY_ADDRESS_FILE).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
 
 
 def write_runtime(state_dir: Path, runtime: Runtime) -> None:

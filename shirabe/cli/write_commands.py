@@ -19,13 +19,16 @@ from shirabe.settings import Settings, load_settings
 from shirabe.types import Drift, Source, SourceKind, SyncReport
 
 if TYPE_CHECKING:
-    from ingest.job import SyncJob
+    from ingest.job import SyncJob, Writer
     from shirabe.cli.compose import Parts
 
 T = TypeVar("T")
 SHOWN_FAILURES = 20
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Full = Annotated[bool, typer.Option("--full", help="Read everything again, not only what changed.")]
+Full = Annotated[
+    bool,
+    typer.Option("--full", help="Read everything again, not only what changed. One that was cut short is continued."),
+]
 
 
 def with_parts(work: Callable[[Parts], Awaitable[T]]) -> T:
@@ -42,7 +45,9 @@ def with_parts(work: Callable[[Parts], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-async def sync_one(job: SyncJob, source_id: str, *, full: bool, quiet: bool) -> SyncReport:
+async def sync_one(
+    job: SyncJob, source_id: str, *, full: bool, quiet: bool, writer: Writer | None = None
+) -> SyncReport:
     """Bring one source up to date under a progress bar."""
     with progress_bar(quiet) as bar:
         task = bar.add_task(source_id, total=None)
@@ -50,6 +55,7 @@ async def sync_one(job: SyncJob, source_id: str, *, full: bool, quiet: bool) -> 
             source_id,
             full=full,
             progress=lambda done: bar.update(task, completed=done.documents, total=done.total),
+            writer=writer,
         )
 
 
@@ -87,15 +93,28 @@ def ingest(
         str | None, typer.Option(help=f"One of {', '.join(get_args(SourceKind))}; default: a guess.")
     ] = None,
     full: Full = False,
+    backfill: Annotated[
+        bool, typer.Option("--backfill", help="Do the work on the Ray cluster: for tens of thousands of documents.")
+    ] = False,
     json_: Json = False,
 ) -> None:
-    """Configure a source, once, and bring it up to date."""
+    """Configure a source, once, and bring it up to date.
+
+    Ended by whatever means, the same command goes on where it was, with or without --backfill.
+    """
     if kind is not None and kind not in get_args(SourceKind):
         raise InvalidInput(f"unknown kind {kind!r}; known: {', '.join(get_args(SourceKind))}", "--kind")
 
     async def work(parts: Parts) -> SyncReport:
         configured: Source = await parts.job.configure(source, name=name, kind=cast(SourceKind | None, kind))
-        return await sync_one(parts.job, configured.source_id, full=full, quiet=json_)
+        source_id = configured.source_id
+        if not backfill:
+            return await sync_one(parts.job, source_id, full=full, quiet=json_)
+        from shirabe.cli.compose import open_backfill
+
+        settings = load_settings()
+        with open_backfill(settings, require_runtime(settings.state_dir), await parts.models.info()) as writer:
+            return await sync_one(parts.job, source_id, full=full, quiet=json_, writer=writer)
 
     finish([with_parts(work)], as_json=json_)
 
