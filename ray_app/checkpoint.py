@@ -1,28 +1,38 @@
-"""What a checkpoint folder says of itself, read without loading its weights."""
+"""What a checkpoint folder says of itself, read and verified without loading its weights."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, cast, get_args
 
-from shirabe.errors import InvalidInput, NotFound
-from shirabe.types import ModelInfo, TextKind
-
-Pooling = Literal["cls", "mean"]
+from ray_app.checksums import checksums
+from ray_app.decoder import DecoderShape, read_decoder
+from ray_app.json_file import read_object
+from ray_app.models import BGE_M3, Family, ModelRecord, Pooling, Role, recognise
+from ray_app.weight_files import COLBERT_HEAD, SPARSE_HEAD, weight_files
+from shirabe.errors import InvalidInput
+from shirabe.settings import default_cache_dir
+from shirabe.types import ALL_OUTPUTS, ModelInfo, TextKind, digest
 
 MANIFEST: Final = "shirabe.json"
-HEADS: Final = ("sparse_linear.pt", "colbert_linear.pt")
+HEADS: Final = (SPARSE_HEAD, COLBERT_HEAD)
+# Inputs are not longer than this unless a setting says so, whatever the model takes.
 MAX_TOKENS: Final = 8192
 
-_FAMILIES: Final = ("bert", "xlm-roberta")
+_ACTIVATIONS: Final[Mapping[Family, str]] = {"bert": "gelu", "xlm-roberta": "gelu", "qwen3": "silu"}
+_EPSILONS: Final[Mapping[Family, str]] = {
+    "bert": "layer_norm_eps",
+    "xlm-roberta": "layer_norm_eps",
+    "qwen3": "rms_norm_eps",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The sizes of a BERT-like encoder. `first_position` is the position id of a text's first token."""
+    """The sizes of a transformer. `first_position` is the position id of a text's first token."""
 
     dim: int
     layers: int
@@ -36,102 +46,181 @@ class Architecture:
 class Checkpoint:
     """A model folder: its identity, and everything needed to run it as it was trained.
 
-    `max_tokens` counts special tokens. `has_heads` tells whether sparse and token outputs are there (BGE-M3's layout).
+    `max_tokens` counts special tokens. `dim` is the width of the dense vectors to give. `decoder` is there for Qwen3.
+    `sha256` has the checksum of each weight file. `cache_dir` is where what is converted once may be kept.
     """
 
     folder: Path
-    name: str
+    record: ModelRecord
     revision: str
-    pooling: Pooling
-    query_prefix: str
-    passage_prefix: str
+    family: Family
     max_tokens: int
-    has_heads: bool
+    dim: int
+    query_prefix: str
     architecture: Architecture
+    decoder: DecoderShape | None
+    sha256: Mapping[str, str]
+    cache_dir: Path
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.record.name
+
+    @property
+    def pooling(self) -> Pooling:
+        """How one vector is made of a text's token states."""
+        return self.record.pooling
+
+    @property
+    def passage_prefix(self) -> str:
+        """What is put before a passage."""
+        return self.record.passage_prefix
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether sparse and token outputs are there (BGE-M3's layout)."""
+        return self.record.has_heads
 
     @property
     def info(self) -> ModelInfo:
         """The identity of the vector space."""
-        return ModelInfo(self.name, self.revision, self.architecture.dim, self.max_tokens)
+        return ModelInfo(self.name, self.revision, self.dim, self.max_tokens, self.record.outputs)
 
     def prefix(self, kind: TextKind) -> str:
         """Return what is put before a text of this kind."""
         return self.query_prefix if kind == "query" else self.passage_prefix
 
 
-def read_checkpoint(folder: Path, max_tokens: int | None = None) -> Checkpoint:
-    """Describe a checkpoint folder: its `shirabe.json`, else the defaults of BGE-M3 where its two heads are there.
+def read_checkpoint(
+    folder: Path,
+    max_tokens: int | None = None,
+    *,
+    role: Role = "embedder",
+    dim: int | None = None,
+    instruction: str | None = None,
+    cache_dir: Path | None = None,
+) -> Checkpoint:
+    """Describe and verify a checkpoint folder.
 
-    `max_tokens` lowers the longest input, special tokens counted.
+    What it is comes from its `shirabe.json`, else from the record of a known model, else from BGE-M3's two heads.
+    Files whose checksum is known must have it. `max_tokens` bounds the input, special tokens counted. `dim` asks for
+    shorter vectors where the model allows it, `instruction` for another task than the record's in a model that is told
+    one. `cache_dir` keeps checksums; None means the user's.
 
-    Raises: NotFound when there is no checkpoint, InvalidInput naming the file when it is not one this code runs.
+    Raises: NotFound when a part is missing, InvalidInput naming the file when it is damaged or not one this code runs.
     """
-    config = _read_json(folder / "config.json")
+    config = read_object(folder / "config.json")
     architecture = read_architecture(folder)
-    has_heads = all((folder / name).is_file() for name in HEADS)
-    manifest_path = folder / MANIFEST
-    manifest = _read_json(manifest_path) if manifest_path.is_file() else _defaults(folder, config, has_heads)
+    family = cast(Family, config["model_type"])
+    manifest = read_object(folder / MANIFEST) if (folder / MANIFEST).is_file() else None
+    if manifest is not None:
+        record = _manifest_record(folder, manifest, architecture)
+    else:
+        record = _known_record(folder, config, role, architecture)
+    if record.role != role:
+        raise InvalidInput(
+            f"{record.name} is a model of the kind {record.role}, wanted is one of the kind {role}", str(folder)
+        )
+    if dim is not None:
+        record.check_dim(dim, architecture.dim)
+    cache = cache_dir or default_cache_dir()
+    commit = folder.name if folder.parent.name == "snapshots" else None
+    sums = checksums(
+        folder,
+        [*weight_files(folder), *(HEADS if record.has_heads else ())],
+        _expected(record, manifest, commit),
+        cache,
+        fixed=commit is not None or manifest is not None,
+    )
     room = architecture.positions - architecture.first_position
+    return Checkpoint(
+        folder=folder,
+        record=record,
+        revision=manifest["revision"] if manifest is not None else _revision(record, commit, config, sums),
+        family=family,
+        max_tokens=min(record.max_tokens, room, max_tokens or MAX_TOKENS),
+        dim=dim or architecture.dim,
+        query_prefix=record.query_prefix_for(instruction),
+        architecture=architecture,
+        decoder=read_decoder(folder) if family == "qwen3" else None,
+        sha256=sums,
+        cache_dir=cache,
+    )
+
+
+def _manifest_record(folder: Path, manifest: Mapping[str, Any], architecture: Architecture) -> ModelRecord:
+    path = str(folder / MANIFEST)
+    role = manifest.get("role", "embedder")
+    has_heads = any(name in manifest.get("files", ()) or (folder / name).is_file() for name in HEADS)
     try:
-        longest = min(int(manifest["max_tokens"]), room, max_tokens or room)
-        checkpoint = Checkpoint(
-            folder=folder,
+        record = ModelRecord(
             name=manifest["name"],
-            revision=manifest["revision"],
+            role=role,
             pooling=manifest["pooling"],
+            dim=architecture.dim,
+            max_tokens=int(manifest["max_tokens"]),
+            licence=manifest.get("licence", "unknown"),
+            outputs=() if role == "reranker" else ALL_OUTPUTS if has_heads else ("dense",),
             query_prefix=manifest["query_prefix"],
             passage_prefix=manifest["passage_prefix"],
-            max_tokens=longest,
-            has_heads=has_heads,
-            architecture=architecture,
+            instruction=manifest.get("instruction"),
+            smallest_dim=manifest.get("smallest_dim"),
+            revision=manifest["revision"],
         )
     except KeyError as error:
-        raise InvalidInput(f"lacks {error}", str(manifest_path)) from error
-    if checkpoint.pooling not in ("cls", "mean"):
-        raise InvalidInput(f"unknown pooling {checkpoint.pooling!r}", str(manifest_path))
-    return checkpoint
+        raise InvalidInput(f"lacks {error}", path) from error
+    if record.pooling not in get_args(Pooling):
+        raise InvalidInput(f"unknown pooling {record.pooling!r}", path)
+    return record
 
 
-def _defaults(folder: Path, config: dict[str, Any], has_heads: bool) -> dict[str, Any]:
-    if not has_heads:
-        raise InvalidInput(
-            f"neither {MANIFEST} nor BGE-M3's {' and '.join(HEADS)}: how to pool is unknown", str(folder)
-        )
-    return {
-        "name": "BAAI/bge-m3",
-        "revision": _revision(folder, config),
-        "pooling": "cls",
-        "query_prefix": "",
-        "passage_prefix": "",
-        "max_tokens": MAX_TOKENS,
-    }
+def _known_record(folder: Path, config: Mapping[str, Any], role: Role, architecture: Architecture) -> ModelRecord:
+    record = recognise(folder, str(config.get("_name_or_path", "")), role)
+    if record is not None:
+        if record.dim != architecture.dim:
+            raise InvalidInput(
+                f"hidden_size is {architecture.dim}, {record.name} has {record.dim}", str(folder / "config.json")
+            )
+        return record
+    if any((folder / name).is_file() for name in HEADS):
+        return BGE_M3
+    if role == "reranker":
+        return ModelRecord(folder.name, role, "cls", architecture.dim, MAX_TOKENS, "unknown", outputs=())
+    raise InvalidInput(
+        f"neither {MANIFEST}, a known name nor BGE-M3's {' and '.join(HEADS)}: how to pool is unknown", str(folder)
+    )
 
 
-def _revision(folder: Path, config: dict[str, Any]) -> str:
-    """Return the hub's commit where the folder is a hub snapshot, else a hash of the heads and the configuration.
+def _expected(record: ModelRecord, manifest: Mapping[str, Any] | None, commit: str | None) -> dict[str, str]:
+    if manifest is not None:
+        return {name: file["sha256"] for name, file in manifest.get("files", {}).items()}
+    return dict(record.sha256) if commit is not None and commit == record.revision else {}
 
-    The heads are fine-tuned together with the encoder, so they tell versions apart without reading gigabytes.
-    """
-    if folder.parent.name == "snapshots":
-        return folder.name
-    state = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
-    for name in HEADS:
-        state.update((folder / name).read_bytes())
-    return state.hexdigest()[:12]
+
+def _revision(record: ModelRecord, commit: str | None, config: Mapping[str, Any], sums: Mapping[str, str]) -> str:
+    """Return the hub's commit where it is known, else a digest of the configuration and all weights."""
+    if commit is not None:
+        return commit
+    if record.revision is not None and record.sha256 and all(sums.get(k) == v for k, v in record.sha256.items()):
+        return record.revision
+    parts = [part for name, value in sorted(sums.items()) for part in (name, value)]
+    return digest(json.dumps(config, sort_keys=True), *parts)[:12]
 
 
 def read_architecture(folder: Path) -> Architecture:
-    """Return the sizes of a checkpoint's encoder.
+    """Return the sizes of a checkpoint's transformer.
 
-    Raises: NotFound, InvalidInput naming the file when it is not a BERT or XLM-R this code runs.
+    Raises: NotFound, InvalidInput naming the file when it is not a BERT, an XLM-R or a Qwen3 this code runs.
     """
     path = folder / "config.json"
-    config = _read_json(path)
-    family = config.get("model_type")
-    if family not in _FAMILIES:
-        raise InvalidInput(f"model_type is {family!r}, expected one of {', '.join(_FAMILIES)}", str(path))
-    if config.get("hidden_act", "gelu") != "gelu":
-        raise InvalidInput(f"hidden_act is {config['hidden_act']!r}, expected 'gelu'", str(path))
+    config = read_object(path)
+    family: Any = config.get("model_type")
+    if family not in _ACTIVATIONS:
+        raise InvalidInput(f"model_type is {family!r}, expected one of {', '.join(_ACTIVATIONS)}", str(path))
+    activation = _ACTIVATIONS[family]
+    if config.get("hidden_act", activation) != activation:
+        raise InvalidInput(f"hidden_act is {config['hidden_act']!r}, expected {activation!r}", str(path))
     if config.get("position_embedding_type", "absolute") != "absolute":
         raise InvalidInput("only absolute position embeddings are known", str(path))
     try:
@@ -139,22 +228,10 @@ def read_architecture(folder: Path) -> Architecture:
             dim=config["hidden_size"],
             layers=config["num_hidden_layers"],
             heads=config["num_attention_heads"],
-            epsilon=config["layer_norm_eps"],
+            epsilon=config[_EPSILONS[family]],
             positions=config["max_position_embeddings"],
             # RoBERTa numbers positions from the padding id + 1.
             first_position=config["pad_token_id"] + 1 if family == "xlm-roberta" else 0,
         )
     except KeyError as error:
         raise InvalidInput(f"lacks {error}", str(path)) from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise NotFound(f"no {path.name} in {path.parent}")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InvalidInput(f"not JSON: {error}", str(path)) from error
-    if not isinstance(value, dict):
-        raise InvalidInput("not a JSON object", str(path))
-    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,46 +11,82 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ray_app.checkpoint import read_architecture
+from ray_app.backend import open_transformer
+from ray_app.checkpoint import read_checkpoint
 from ray_app.tokenizer import CheckpointTokenizer, Ids
-from ray_app.transformer import PackedTransformer
 from ray_app.weights import load_state
 from shirabe.errors import InvalidInput
+from shirabe.settings import Precision
 from shirabe.types import Floats
 
+# What the model card advises; its positions reach to 8192.
 MAX_TOKENS: Final = 1024
 
 
 class CrossEncoder:
     """Scores pairs as FlagEmbedding's FlagReranker does: the raw logit, not squashed."""
 
-    def __init__(self, folder: Path, device: torch.device, max_tokens: int = MAX_TOKENS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        device: torch.device,
+        max_tokens: int = MAX_TOKENS,
+        cache_dir: Path | None = None,
+        precision: Precision = "auto",
+    ) -> None:
         """Load a sequence-classification checkpoint with one label.
 
         Raises: NotFound, InvalidInput naming the file.
         """
-        architecture = read_architecture(folder)
-        self.name = folder.name
-        self.max_tokens = min(max_tokens, architecture.positions - architecture.first_position)
-        self._tokenizer = CheckpointTokenizer(folder, self.max_tokens)
+        self.checkpoint = read_checkpoint(folder, max_tokens, role="reranker", cache_dir=cache_dir)
+        if self.checkpoint.family != "xlm-roberta":
+            raise InvalidInput(f"a reranker is an xlm-roberta, not a {self.checkpoint.family}", str(folder))
+        self._tokenizer = CheckpointTokenizer(folder, self.checkpoint.max_tokens)
         state = load_state(folder)
-        self._transformer = PackedTransformer(state, architecture, device)
-        self._dense = self._linear(state, "classifier.dense", folder)
-        self._out = self._linear(state, "classifier.out_proj", folder)
+        self._device = device
+        self._transformer = open_transformer(state, self.checkpoint.architecture, device, precision)
+        self._dense = self._linear(state, "classifier.dense")
+        self._out = self._linear(state, "classifier.out_proj")
         if len(self._out[0]) != 1:
             raise InvalidInput(f"has {len(self._out[0])} labels, a reranker has one", str(folder))
 
-    def _linear(self, state: dict[str, Tensor], name: str, folder: Path) -> tuple[Tensor, Tensor]:
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.checkpoint.name
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest pair, special tokens counted."""
+        return self.checkpoint.max_tokens
+
+    def _linear(self, state: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
         try:
             weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
         except KeyError as error:
-            raise InvalidInput(f"the weights lack {error}: not a cross-encoder", str(folder)) from error
-        device = self._transformer.device
-        return weight.to(device, torch.float32), bias.to(device, torch.float32)
+            folder = str(self.checkpoint.folder)
+            raise InvalidInput(f"the weights lack {error}: not a cross-encoder", folder) from error
+        return weight.to(self._device, torch.float32), bias.to(self._device, torch.float32)
+
+    def score(self, query: str, passages: Sequence[str], batch_tokens: int) -> Floats:
+        """Return each passage's logit, float32 (passages,), in batches of pairs of like length.
+
+        batch_tokens: the most tokens of one forward pass; a longer pair is one by itself.
+
+        Raises: InvalidInput for what is no text.
+        """
+        pairs = self.encode_pre(query, passages)
+        logits = np.zeros(len(pairs), np.float32)
+        for batch in _batches([len(pair) for pair in pairs], batch_tokens):
+            logits[batch] = self.encode_core([pairs[index] for index in batch])
+        return logits
 
     def encode_pre(self, query: str, passages: Sequence[str]) -> list[Ids]:
-        """Return the token ids of each pair; the passage is cut, the query only when it alone is too long."""
-        return self._tokenizer.encode([(query, passage) for passage in passages])
+        """Return the token ids of each pair; the query is tokenised once and the passage is cut.
+
+        Raises: InvalidInput for what is no text.
+        """
+        return self._tokenizer.encode_pairs(query, passages)
 
     @torch.inference_mode()
     def encode_core(self, batch: Sequence[Ids]) -> Floats:
@@ -60,3 +96,24 @@ class CrossEncoder:
         first = states[torch.from_numpy(np.cumsum([0, *lengths[:-1]])).to(states.device)]
         logits: Floats = F.linear(torch.tanh(F.linear(first, *self._dense)), *self._out).squeeze(-1).cpu().numpy()
         return logits
+
+
+def probabilities(logits: Floats) -> Floats:
+    """Return logits as relevance between 0 and 1 (the logistic function), float32 (pairs,)."""
+    # tanh does not overflow where the exponential does.
+    squashed: Floats = (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
+    return squashed
+
+
+def _batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Yield indexes, longest first, so many at a time that their lengths sum to `tokens` at most."""
+    batch: list[int] = []
+    held = 0
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if batch and held + lengths[index] > tokens:
+            yield batch
+            batch, held = [], 0
+        batch.append(index)
+        held += lengths[index]
+    if batch:
+        yield batch

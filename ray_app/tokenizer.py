@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,30 +15,49 @@ from shirabe.errors import InvalidInput, NotFound
 
 Ids = npt.NDArray[np.int32]
 
+XLM_R_SPECIALS: Final = ("<s>", "</s>", "<pad>", "<unk>")
+
 # A first look at a long text takes this many characters a token; nearly every language needs fewer.
 _CHARS_PER_TOKEN: Final = 8
 # A cut may change how the last few pieces fall, so the tokens that are kept must end well before it.
 _MARGIN: Final = 64
 
 
-class CheckpointTokenizer:
-    """The tokenizer of a checkpoint in the XLM-R family; thread-safe."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """The special tokens before, between and after what is encoded; `between` is empty for a single text."""
 
-    def __init__(self, folder: Path, max_tokens: int) -> None:
+    before: Ids
+    between: Ids
+    after: Ids
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens it takes."""
+        return len(self.before) + len(self.between) + len(self.after)
+
+
+class CheckpointTokenizer:
+    """The tokenizer of a checkpoint; thread-safe."""
+
+    def __init__(self, folder: Path, max_tokens: int, specials: Sequence[str] = XLM_R_SPECIALS) -> None:
         """Read `tokenizer.json`.
 
-        Raises: NotFound, InvalidInput when its special tokens are not XLM-R's.
+        Raises: NotFound, InvalidInput when it is damaged or lacks one of the special tokens that the model has.
         """
         path = folder / "tokenizer.json"
         if not path.is_file():
             raise NotFound(f"no {path.name} in {folder}")
-        self._tokenizer = Tokenizer.from_file(str(path))
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises nothing narrower
+            raise InvalidInput(f"not a tokenizer: {error}", str(path)) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._max_tokens = max_tokens
-        self._eos = self._special("</s>", path)
-        names = ("<s>", "</s>", "<pad>", "<unk>")
-        self.specials: Ids = np.array([self._special(name, path) for name in names], np.int32)
+        self.specials: Ids = np.array([self._special(name, path) for name in specials], np.int32)
+        self.frame = _frame(self._tokenizer.encode("a"))
+        self.pair_frame = _frame(self._tokenizer.encode("a", "a"))
 
     def _special(self, name: str, path: Path) -> int:
         token_id: int | None = self._tokenizer.token_to_id(name)
@@ -45,29 +65,56 @@ class CheckpointTokenizer:
             raise InvalidInput(f"lacks the special token {name}", str(path))
         return token_id
 
-    def encode(self, texts: Sequence[str | tuple[str, str]]) -> list[Ids]:
-        """Return the token ids of each text or pair of texts, `<s>` first, `</s>` last, at most `max_tokens`."""
-        heads = [self._head(text, self._max_tokens * _CHARS_PER_TOKEN) for text in texts]
-        return [self._cut(text, encoding) for text, encoding in zip(texts, self._run(heads), strict=True)]
+    def encode(self, texts: Sequence[str]) -> list[Ids]:
+        """Return the token ids of each text in its frame (`<s>` first, `</s>` last), at most `max_tokens`.
 
-    def _run(self, texts: Sequence[str | tuple[str, str]]) -> list[Any]:
-        if len(texts) == 1:
-            # A batch of one would wake the thread pool, which costs more than a query does.
-            text = texts[0]
-            return [self._tokenizer.encode(text) if isinstance(text, str) else self._tokenizer.encode(*text)]
-        encodings: list[Any] = self._tokenizer.encode_batch_fast(list(texts))
-        return encodings
+        Raises: InvalidInput for what is no text, such as a lone surrogate.
+        """
+        frame = self.frame
+        pieces = self._pieces(texts, self._max_tokens - frame.tokens)
+        return [np.concatenate((frame.before, ids, frame.after)) for ids in pieces]
 
-    def _head(self, text: str | tuple[str, str], chars: int) -> str | tuple[str, str]:
-        return text[:chars] if isinstance(text, str) else (text[0][:chars], text[1][:chars])
+    def encode_pairs(self, query: str, passages: Sequence[str]) -> list[Ids]:
+        """Return the token ids of a query with each passage, at most `max_tokens`; the query is tokenised once.
 
-    def _cut(self, text: str | tuple[str, str], encoding: Any) -> Ids:
-        ids: list[int] = encoding.ids
-        chars = self._max_tokens * _CHARS_PER_TOKEN
-        longest = len(text) if isinstance(text, str) else max(map(len, text))
-        while chars < longest and len(ids) < self._max_tokens + _MARGIN:
+        The passage is cut; the query only beyond three quarters of `max_tokens`.
+
+        Raises: InvalidInput as `encode`.
+        """
+        frame = self.pair_frame
+        (first,) = self._pieces([query], self._max_tokens * 3 // 4)
+        head = np.concatenate((frame.before, first, frame.between))
+        room = max(self._max_tokens - frame.tokens - len(first), 0)
+        return [np.concatenate((head, ids, frame.after)) for ids in self._pieces(passages, room)]
+
+    def _pieces(self, texts: Sequence[str], most: int) -> list[Ids]:
+        """Return the token ids of each text without special tokens, at most `most`."""
+        chars = most * _CHARS_PER_TOKEN
+        found = self._run([text[:chars] for text in texts])
+        return [self._cut(text, ids, most) for text, ids in zip(texts, found, strict=True)]
+
+    def _cut(self, text: str, ids: list[int], most: int) -> Ids:
+        chars = max(most, 1) * _CHARS_PER_TOKEN
+        while chars < len(text) and len(ids) < most + _MARGIN:
             chars *= 4
-            ids = self._run([self._head(text, chars)])[0].ids
-        if len(ids) > self._max_tokens:
-            ids = [*ids[: self._max_tokens - 1], self._eos]
-        return np.array(ids, np.int32)
+            (ids,) = self._run([text[:chars]])
+        return np.array(ids[:most], np.int32)
+
+    def _run(self, texts: Sequence[str]) -> list[list[int]]:
+        try:
+            if len(texts) == 1:
+                # A batch of one would wake the thread pool, which costs more than a query does.
+                return [self._tokenizer.encode(texts[0], add_special_tokens=False).ids]
+            encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        except TypeError as error:
+            raise InvalidInput("holds a lone surrogate, which is no character", "texts") from error
+        return [encoding.ids for encoding in encodings]
+
+
+def _frame(encoding: Any) -> Frame:
+    """Return the special tokens around the one or two texts of an encoding."""
+    ids = np.array(encoding.ids, np.int32)
+    owners = encoding.sequence_ids
+    own = [index for index, owner in enumerate(owners) if owner is not None]
+    between = [index for index in range(own[0], own[-1]) if owners[index] is None]
+    return Frame(ids[: own[0]], ids[between], ids[own[-1] + 1 :])
