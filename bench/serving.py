@@ -21,9 +21,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
+from ray_app.checkpoint import read_checkpoint
 from ray_app.client import ModelClient
 from shirabe.cli.models_process import ModelsProcess, ensure_checkpoint
 from shirabe.settings import load_settings
@@ -93,10 +95,13 @@ def corpus_passages(folder: Path, count: int, seed: int = 7) -> list[str]:
 class Peer:
     """FlagEmbedding in this process."""
 
-    def __init__(self, checkpoint: Path, prefixes: dict[str, str]) -> None:
+    def __init__(self, checkpoint: Path, prefixes: dict[str, str], device: torch.device) -> None:
         from FlagEmbedding import BGEM3FlagModel
 
-        self._model = BGEM3FlagModel(str(checkpoint), use_fp16=False, devices="cpu", pooling_method="mean")
+        pooling = read_checkpoint(checkpoint).pooling
+        self._model = BGEM3FlagModel(
+            str(checkpoint), use_fp16=device.type == "cuda", devices=str(device), pooling_method=pooling
+        )
         self._prefixes = prefixes
         self.batch = PEER_BATCHES[-1]
 
@@ -185,7 +190,9 @@ async def run(arguments: argparse.Namespace) -> None:
     passages = corpus_passages(arguments.corpus, count) if arguments.corpus else mixed_passages(count)
     async with model_server(arguments.url, arguments.checkpoint) as (url, checkpoint):
         manifest = json.loads((checkpoint / "shirabe.json").read_text(encoding="utf-8"))
-        peer = Peer(checkpoint, {kind: manifest[f"{kind}_prefix"] for kind in ("query", "passage")})
+        peer = Peer(
+            checkpoint, {kind: manifest[f"{kind}_prefix"] for kind in ("query", "passage")}, torch.device("cpu")
+        )
         client = ModelClient(url, timeout_s=300)
         try:
             rows = [

@@ -13,18 +13,20 @@ _TYPICAL_ROWS: Final = 256
 
 
 class Linear:
-    """`x W^T + b` in fp32, with GELU after it when asked for."""
+    """`x W^T + b` in the weight's precision, with GELU after it when asked for."""
 
     def __init__(self, weight: Tensor, bias: Tensor, *, gelu: bool = False) -> None:
-        """Take a weight (out, in) and a bias (out,) that are on the device already."""
+        """Take a weight (out, in) and a bias (out,) of one dtype that are on the device already."""
         self._bias = bias
         self._gelu = gelu
+        self._dtype = weight.dtype
         on_cpu = weight.device.type == "cpu"
         self._packed = on_cpu and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         self._weight = _pack(weight) if self._packed else weight
 
     def __call__(self, states: Tensor) -> Tensor:
-        """Return float32 (rows, out) for float32 (rows, in)."""
+        """Return (rows, out) for (rows, in), in the weight's dtype."""
+        states = states.to(self._dtype)
         if self._packed:
             operation, variant = ("gelu", "none") if self._gelu else ("none", "")
             result: Tensor = torch.ops.mkldnn._linear_pointwise(

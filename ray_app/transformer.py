@@ -1,23 +1,25 @@
-"""The encoder shared by BERT and XLM-R, run on packed tokens: texts lie end to end, nothing is padded.
+"""The encoder shared by BERT and XLM-R, run by torch on packed tokens: texts lie end to end, nothing is padded.
 
-Linear layers see one matrix of all tokens; attention runs once per group of neighbouring texts of equal length. So a
-token's state never depends on what else is in the batch beyond rounding.
+Linear layers see one matrix of all tokens. Attention is one variable-length call on CUDA in half precision; elsewhere
+it runs once per group of neighbouring texts of equal length. So a token's state never depends on what else is in the
+batch beyond rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from itertools import accumulate
+from typing import Final, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention.varlen import varlen_attn
 
-from ray_app.checkpoint import Architecture
+from ray_app.encoder_state import EncoderState, Pair, TokenEmbeddings
 from ray_app.linear import Linear
-from shirabe.errors import InvalidInput
 
 # Up to here the pieces between two barriers are so short that a second thread, which sleeps between them, gains nothing
 # on an idle machine and is waited for on a busy one.
@@ -26,14 +28,14 @@ _ONE_THREAD_TOKENS: Final = 48
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layer:
-    """One layer's tensors; query, key and value are fused into one matrix (3 * dim, dim)."""
+    """One layer, ready to run; query, key and value are fused into one matrix (3 * dim, dim)."""
 
     qkv: Linear
     attention: Linear
-    attention_norm: tuple[Tensor, Tensor]
+    attention_norm: Pair
     up: Linear
     down: Linear
-    norm: tuple[Tensor, Tensor]
+    norm: Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,44 +50,35 @@ class _Group:
 class PackedTransformer:
     """A BERT or XLM-R encoder over loaded tensors."""
 
-    def __init__(self, state: Mapping[str, Tensor], architecture: Architecture, device: torch.device) -> None:
-        """Take the tensors by their Hugging Face names, with or without a model prefix such as `roberta.`.
+    def __init__(
+        self, state: EncoderState, embeddings: TokenEmbeddings, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        """Take the tensors to the device. `dtype` is of the matrix products; the states between them stay fp32.
 
         Raises: InvalidInput naming a tensor that is missing.
         """
-        self.architecture = architecture
-        self.device = device
-        self._state = state
-        words = "embeddings.word_embeddings.weight"
-        self._prefix = next((name.removesuffix(words) for name in state if name.endswith(words)), "")
-        self._words = self._tensor(words)
-        # Every token is of type 0, so its embedding is added to the positions once.
-        types = self._tensor("embeddings.token_type_embeddings.weight")
-        self._positions = self._tensor("embeddings.position_embeddings.weight") + types[0]
-        self._norm = self._pair("embeddings.LayerNorm")
-        self._layers = [self._layer(f"encoder.layer.{index}") for index in range(architecture.layers)]
-        del self._state
+        self._architecture = state.architecture
+        self._device = device
+        self._embeddings = embeddings
+        self._varlen = device.type == "cuda" and dtype is not torch.float32
 
-    def _tensor(self, name: str) -> Tensor:
-        try:
-            tensor = self._state[self._prefix + name]
-        except KeyError:
-            raise InvalidInput(f"the weights lack {self._prefix}{name}") from None
-        return tensor.to(self.device, torch.float32)
+        def linear(pair: Pair, *, gelu: bool = False) -> Linear:
+            return Linear(pair[0].to(device, dtype), pair[1].to(device, dtype), gelu=gelu)
 
-    def _pair(self, name: str) -> tuple[Tensor, Tensor]:
-        return self._tensor(f"{name}.weight"), self._tensor(f"{name}.bias")
+        def norm(pair: Pair) -> Pair:
+            return pair[0].to(device), pair[1].to(device)
 
-    def _layer(self, name: str) -> _Layer:
-        parts = [self._pair(f"{name}.attention.self.{part}") for part in ("query", "key", "value")]
-        return _Layer(
-            qkv=Linear(torch.cat([weight for weight, _ in parts]), torch.cat([bias for _, bias in parts])),
-            attention=Linear(*self._pair(f"{name}.attention.output.dense")),
-            attention_norm=self._pair(f"{name}.attention.output.LayerNorm"),
-            up=Linear(*self._pair(f"{name}.intermediate.dense"), gelu=True),
-            down=Linear(*self._pair(f"{name}.output.dense")),
-            norm=self._pair(f"{name}.output.LayerNorm"),
-        )
+        self._layers = [
+            _Layer(
+                qkv=linear(layer.qkv),
+                attention=linear(layer.attention),
+                attention_norm=norm(layer.attention_norm),
+                up=linear(layer.up, gelu=True),
+                down=linear(layer.down),
+                norm=norm(layer.norm),
+            )
+            for layer in state.layers()
+        ]
 
     @torch.inference_mode()
     def forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -94,22 +87,29 @@ class PackedTransformer:
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
         """
         with _threads_for(len(ids)):
-            return self._forward(ids, lengths)
+            return self._forward(self._embeddings(ids, lengths), lengths)
 
-    def _forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        dim, heads, epsilon = self.architecture.dim, self.architecture.heads, self.architecture.epsilon
-        groups = _groups(lengths)
-        positions = torch.cat([torch.arange(length) for length in lengths]) + self.architecture.first_position
-        states = F.embedding(ids.to(self.device), self._words) + self._positions[positions.to(self.device)]
-        states = F.layer_norm(states, (dim,), *self._norm, epsilon)
+    def _forward(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
+        shape, epsilon = (self._architecture.dim,), self._architecture.epsilon
+        groups = [] if self._varlen else _groups(lengths)
+        bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=self._device)
         for layer in self._layers:
-            mixed = self._attend(layer.qkv(states), groups, heads)
-            states = F.layer_norm(states.add_(layer.attention(mixed)), (dim,), *layer.attention_norm, epsilon)
-            states = F.layer_norm(states.add_(layer.down(layer.up(states))), (dim,), *layer.norm, epsilon)
+            qkv = layer.qkv(states)
+            mixed = self._attend_packed(qkv, bounds, max(lengths)) if self._varlen else self._attend(qkv, groups)
+            states = F.layer_norm(states.add_(layer.attention(mixed)), shape, *layer.attention_norm, epsilon)
+            states = F.layer_norm(states.add_(layer.down(layer.up(states))), shape, *layer.norm, epsilon)
         return states
 
-    def _attend(self, qkv: Tensor, groups: Sequence[_Group], heads: int) -> Tensor:
-        dim = qkv.shape[1] // 3
+    def _attend_packed(self, qkv: Tensor, bounds: Tensor, longest: int) -> Tensor:
+        """Return the attention of every text over itself in one kernel, (tokens, dim)."""
+        heads = self._architecture.heads
+        query, key, value = qkv.view(len(qkv), 3, heads, -1).unbind(1)
+        # A tuple only where more than the result is asked for.
+        mixed = cast(Tensor, varlen_attn(query, key, value, bounds, bounds, longest, longest))
+        return mixed.reshape(len(qkv), -1)
+
+    def _attend(self, qkv: Tensor, groups: Sequence[_Group]) -> Tensor:
+        heads, dim = self._architecture.heads, self._architecture.dim
         if len(groups) == 1:
             return _attention(qkv, groups[0], heads, dim)
         mixed = qkv.new_empty((qkv.shape[0], dim))

@@ -1,0 +1,138 @@
+"""What runs an encoder's layers: every backend agrees with torch in fp32, whatever shares the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from ray_app.backend import CpuTransformer, open_transformer
+from ray_app.checkpoint import Architecture
+from ray_app.encoder_state import EncoderState, TokenEmbeddings
+from ray_app.onnx_transformer import OnnxTransformer
+from ray_app.transformer import PackedTransformer
+from shirabe.errors import InvalidInput
+from shirabe.settings import Precision
+
+CPU = torch.device("cpu")
+SHAPE = Architecture(dim=32, layers=2, heads=4, epsilon=1e-5, positions=300, first_position=2)
+LENGTHS = (5, 40, 40, 1, 200)
+
+
+def random_state(prefix: str = "") -> dict[str, Tensor]:
+    """Return random tensors of a two-layer encoder under their Hugging Face names."""
+    generator = torch.Generator().manual_seed(3)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator) * 0.2
+
+    dim, inner = SHAPE.dim, 4 * SHAPE.dim
+    state = {
+        "embeddings.word_embeddings.weight": normal(50, dim),
+        "embeddings.position_embeddings.weight": normal(SHAPE.positions, dim),
+        "embeddings.token_type_embeddings.weight": normal(1, dim),
+    }
+
+    def pair(name: str, *shape: int) -> None:
+        state[f"{name}.weight"], state[f"{name}.bias"] = normal(*shape), normal(shape[0])
+
+    pair("embeddings.LayerNorm", dim)
+    for index in range(SHAPE.layers):
+        layer = f"encoder.layer.{index}"
+        for part in ("query", "key", "value"):
+            pair(f"{layer}.attention.self.{part}", dim, dim)
+        pair(f"{layer}.attention.output.dense", dim, dim)
+        pair(f"{layer}.attention.output.LayerNorm", dim)
+        pair(f"{layer}.intermediate.dense", inner, dim)
+        pair(f"{layer}.output.dense", dim, inner)
+        pair(f"{layer}.output.LayerNorm", dim)
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+def packed() -> PackedTransformer:
+    state = EncoderState(random_state(), SHAPE)
+    return PackedTransformer(state, TokenEmbeddings(state, CPU), CPU, torch.float32)
+
+
+def onnx(*, int8: bool) -> OnnxTransformer:
+    state = EncoderState(random_state(), SHAPE)
+    return OnnxTransformer(state, TokenEmbeddings(state, CPU), int8=int8)
+
+
+def some_ids(lengths: Sequence[int]) -> Tensor:
+    return torch.randint(0, 50, (sum(lengths),), generator=torch.Generator().manual_seed(5))
+
+
+def worst_cosine(states: Tensor, others: Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(states, others, dim=-1).min())
+
+
+def test_onnx_agrees_with_torch_on_texts_of_many_lengths() -> None:
+    ids = some_ids(LENGTHS)
+
+    difference = (onnx(int8=False).forward(ids, LENGTHS) - packed().forward(ids, LENGTHS)).abs().max()
+
+    assert difference < 1e-5
+
+
+@pytest.mark.parametrize("backend", [packed(), onnx(int8=False)], ids=["torch", "onnx"])
+def test_a_text_alone_gives_what_it_gives_in_a_batch(backend: PackedTransformer | OnnxTransformer) -> None:
+    ids = some_ids(LENGTHS)
+    together = backend.forward(ids, LENGTHS)
+
+    for start, length in zip((0, 5, 45, 85, 86), LENGTHS, strict=True):
+        alone = backend.forward(ids[start : start + length], [length])
+        assert (together[start : start + length] - alone).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(("precision", "floor"), [("bf16", 0.9995), ("int8", 0.995)])
+def test_a_lower_precision_stays_close(precision: Precision, floor: float) -> None:
+    ids = some_ids(LENGTHS)
+    lower = open_transformer(random_state(), SHAPE, CPU, precision)
+
+    states = lower.forward(ids, LENGTHS)
+
+    assert states.dtype == torch.float32
+    assert floor < worst_cosine(states, packed().forward(ids, LENGTHS)) < 1 - 1e-7
+
+
+def test_names_may_carry_a_prefix() -> None:
+    ids = some_ids([7])
+    prefixed = open_transformer(random_state("roberta."), SHAPE, CPU, "fp32")
+
+    assert (prefixed.forward(ids, [7]) - packed().forward(ids, [7])).abs().max() < 1e-5
+
+
+def test_a_missing_tensor_is_named() -> None:
+    state = random_state("roberta.")
+    del state["roberta.encoder.layer.1.output.dense.bias"]
+
+    with pytest.raises(InvalidInput, match=r"roberta\.encoder\.layer\.1\.output\.dense\.bias"):
+        open_transformer(state, SHAPE, CPU, "fp32")
+
+
+def test_int8_is_refused_on_a_gpu() -> None:
+    meta: Mapping[str, Tensor] = {name: tensor.to("meta") for name, tensor in random_state().items()}
+
+    with pytest.raises(InvalidInput, match="int8 is for BERT and XLM-R models on a CPU"):
+        open_transformer(meta, SHAPE, torch.device("meta"), "int8")
+
+
+class _Named:
+    """A backend whose states are its number."""
+
+    def __init__(self, number: float) -> None:
+        self._number = number
+
+    def forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
+        assert len(ids) == sum(lengths)
+        return torch.full((len(ids), 1), self._number)
+
+
+@pytest.mark.parametrize(("lengths", "number"), [((17,), 1.0), ((4, 60), 1.0), ((4, 65), 2.0), ((400,), 2.0)])
+def test_what_is_short_when_padded_goes_to_the_backend_for_it(lengths: Sequence[int], number: float) -> None:
+    backend = CpuTransformer(_Named(1.0), _Named(2.0))
+
+    assert float(backend.forward(some_ids(lengths), lengths)[0]) == number
