@@ -6,6 +6,7 @@ tokens is the score. Passage tokens are one bit a dimension, query tokens stay f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,10 +26,23 @@ class ForeignTokens(ValueError):
 class LateWeights:
     """How much each min-max normalised score of a candidate counts."""
 
-    late: float = 1.0
+    late: float = 2.0
     dense: float = 1.0
     lexical: float = 1.0
     sparse: float = 0.5
+
+
+NAME_WEIGHTS = LateWeights(late=1.0)
+_NAME = re.compile(r"(?=.*[\d_.:/()#-]|.*[a-z][A-Z])[\w.:/()#-]+", re.ASCII)
+
+
+def weights_for(text: str) -> LateWeights:
+    """Return how the scores count for a query.
+
+    A name (`E1024`, `order_id`, `getUserById`) has no words whose meanings could be compared: late interaction sees its
+    pieces only, and counts no more than the exact match does.
+    """
+    return NAME_WEIGHTS if _NAME.fullmatch(text.strip()) else LateWeights()
 
 
 def late_scores(tokens: Halves, passages: Sequence[Bytes | None]) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 
 from api.arrangement import Ranked, by_page, diverse, page_keys, together
 from api.limits import checked
-from api.rerank import ForeignTokens, LateWeights, combine, late_scores
+from api.rerank import ForeignTokens, combine, late_scores, weights_for
 from api.stages import Progress, StageTimeouts, within
 from shirabe.errors import InvalidInput, Transient, Unavailable
 from shirabe.fusion import reciprocal_rank_fusion
@@ -40,14 +40,12 @@ class SearchPath:
         embedder: Embedder,
         reranker: Reranker | None,
         settings: SearchSettings,
-        weights: LateWeights = LateWeights(),  # noqa: B008 - frozen
         timeouts: StageTimeouts = StageTimeouts(),  # noqa: B008 - frozen
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._reranker = reranker
         self._settings = settings
-        self._weights = weights
         self._timeouts = timeouts
 
     async def search(self, query: Query) -> SearchResult:
@@ -70,7 +68,7 @@ class SearchPath:
         fused = self._fused(query, legs)
         ranked, exact = await self._fetch(query, None if rerank == "none" else embedding, fused, legs, progress)
         if rerank != "none" and ranked and embedding is not None:
-            ranked = by_page(await self._late(embedding, exact, ranked, progress))
+            ranked = by_page(await self._late(query, embedding, exact, ranked, progress))
         if rerank == "cross" and ranked:
             ranked = await self._cross(query, ranked, progress)
         shown = await self._highlighted(query, await self._arrange(query, ranked, progress), progress)
@@ -94,20 +92,27 @@ class SearchPath:
         return [query.mode]
 
     async def _embed(self, query: Query, rerank: Rerank, progress: Progress) -> Embedding | None:
-        outputs: set[Output] = {leg for leg in ("dense", "sparse") if leg in self._legs_of(query)}
+        wanted: set[Output] = {leg for leg in ("dense", "sparse") if leg in self._legs_of(query)}
         if rerank != "none":
-            outputs |= {"dense", "tokens"}
-        if not outputs:
+            wanted |= {"dense", "tokens"}
+        if not wanted:
             return None
         try:
             with progress.stage("embed"):
-                asked = self._embedder.embed([query.text], "query", outputs)
-                return (await within(self._timeouts.embed_s, asked, "the embedding model"))[0]
+                asked = self._embedding_of(query, wanted, progress)
+                return await within(self._timeouts.embed_s, asked, "the embedding model")
         except Transient as error:
             if query.mode in ("dense", "sparse"):
                 raise Unavailable(f"mode {query.mode} needs the embedding model: {error.message}") from error
             progress.degraded.append("embedder")
             return None
+
+    async def _embedding_of(self, query: Query, wanted: set[Output], progress: Progress) -> Embedding | None:
+        """Return what the model has of what is wanted: a model of fewer outputs is not a fault."""
+        outputs = wanted.intersection((await self._embedder.info()).outputs)
+        if query.rerank == "late" and "tokens" not in outputs:
+            progress.degraded.append("rerank")
+        return (await self._embedder.embed([query.text], "query", outputs))[0] if outputs else None
 
     def _askable(self, query: Query, embedding: Embedding | None) -> list[str]:
         """Return the legs of the mode that this query can be asked of: a leg needs its part of the embedding."""
@@ -160,11 +165,10 @@ class SearchPath:
         return ranked, exact
 
     async def _late(
-        self, embedding: Embedding, exact: LegScores, ranked: Sequence[Ranked], progress: Progress
+        self, query: Query, embedding: Embedding, exact: LegScores, ranked: Sequence[Ranked], progress: Progress
     ) -> list[Ranked]:
         """Rank by late interaction combined with the exact scores of the same candidates."""
         if embedding.tokens is None:
-            progress.degraded.append("rerank")
             return list(ranked)
         names = [item.stored.chunk.chunk_id for item in ranked]
         with progress.stage("late"):
@@ -176,7 +180,7 @@ class SearchPath:
             dense = _in_order(names, exact.get("dense", {}), absent=np.nan)
             lexical = _in_order(names, exact.get("lexical", {}), absent=0.0)
             sparse = _in_order(names, exact.get("sparse", {}), absent=0.0 if "sparse" in exact else np.nan)
-            scores = combine(late, dense, lexical, sparse, self._weights)
+            scores = combine(late, dense, lexical, sparse, weights_for(query.text))
             return _reordered(ranked, scores.tolist(), "late")
 
     async def _cross(self, query: Query, ranked: Sequence[Ranked], progress: Progress) -> list[Ranked]:

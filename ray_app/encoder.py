@@ -15,12 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ray_app.backend import open_transformer
 from ray_app.checkpoint import Checkpoint
 from ray_app.tokenizer import CheckpointTokenizer, Ids
-from ray_app.transformer import PackedTransformer
-from ray_app.weights import load_state, load_torch
+from ray_app.weights import HEAD_NAMES, HeadName, load_head, load_state
 from ray_app.wire import Row
 from shirabe.errors import InvalidInput
+from shirabe.settings import Precision
 from shirabe.types import Floats, Halves, Output, TextKind
 
 ALL_OUTPUTS: Final[tuple[Output, ...]] = ("dense", "sparse", "tokens", "bits")
@@ -44,28 +45,21 @@ class Forward:
 class M3Encoder:
     """BGE-M3's three outputs from one pass over a checkpoint in its layout."""
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: Precision = "auto") -> None:
         """Load the weights.
 
-        Raises: NotFound, InvalidInput naming the file.
+        Raises: NotFound, InvalidInput naming the file; InvalidInput for a precision that the device does not have.
         """
         self.checkpoint = checkpoint
+        self._device = device
         self._tokenizer = CheckpointTokenizer(checkpoint.folder, checkpoint.max_tokens)
-        self._transformer = PackedTransformer(load_state(checkpoint.folder), checkpoint.architecture, device)
-        self._heads = {name: self._head(name) for name in ("sparse", "colbert")} if checkpoint.has_heads else {}
-        # The identity (m3-mini's late-interaction head) is not worth a matrix product.
-        if "colbert" in self._heads and _is_identity(*self._heads["colbert"]):
-            del self._heads["colbert"]
+        self._transformer = open_transformer(load_state(checkpoint.folder), checkpoint.architecture, device, precision)
+        self._heads = {name: self._head(name) for name in HEAD_NAMES} if checkpoint.has_heads else {}
+        self._only_shifts = "colbert" in self._heads and _is_identity(self._heads["colbert"][0])
 
-    def _head(self, name: str) -> tuple[Tensor, Tensor]:
-        path = self.checkpoint.folder / f"{name}_linear.pt"
-        state = load_torch(path)
-        try:
-            weight, bias = state["weight"], state["bias"]
-        except KeyError as error:
-            raise InvalidInput(f"lacks {error}", str(path)) from error
-        device = self._transformer.device
-        return weight.to(device, torch.float32), bias.to(device, torch.float32)
+    def _head(self, name: HeadName) -> tuple[Tensor, Tensor]:
+        weight, bias = load_head(self.checkpoint, name)
+        return weight.to(self._device, torch.float32), bias.to(self._device, torch.float32)
 
     @property
     def specials(self) -> Ids:
@@ -114,8 +108,9 @@ class M3Encoder:
         return weights
 
     def _vectors(self, states: Tensor) -> Floats:
-        head = self._heads.get("colbert")
-        vectors: Floats = (F.linear(states, *head) if head else states).cpu().numpy()
+        weight, bias = self._heads["colbert"]
+        # The identity (m3-mini's) is not worth a matrix product.
+        vectors: Floats = (states + bias if self._only_shifts else F.linear(states, weight, bias)).cpu().numpy()
         return vectors
 
     def encode_post(self, forward: Forward, outputs: Collection[Output]) -> list[Row]:
@@ -167,6 +162,6 @@ def _unit(vectors: Floats) -> Halves:
     return unit
 
 
-def _is_identity(weight: Tensor, bias: Tensor) -> bool:
+def _is_identity(weight: Tensor) -> bool:
     square = weight.shape[0] == weight.shape[1]
-    return square and bool(torch.equal(weight, torch.eye(weight.shape[0], device=weight.device))) and not bias.any()
+    return square and bool(torch.equal(weight, torch.eye(weight.shape[0], device=weight.device)))

