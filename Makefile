@@ -40,6 +40,7 @@ lock: $(INSTALLED)
 		pyproject.toml --output-file requirements.lock
 
 bench: $(INSTALLED)
+	$(BIN)/python -m bench.engine
 	$(BIN)/python -m bench.serving
 	$(BIN)/python -m bench.search
 

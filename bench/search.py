@@ -151,7 +151,8 @@ async def take_turns(arms: Mapping[str, Ask], texts: Sequence[str], rounds: int)
 async def run(settings: Settings, runtime: Runtime, texts: Sequence[str], rounds: int) -> dict[str, Times]:
     """Measure against what runs. Raises: ShirabeError."""
     engine = settings.opensearch.model_copy(update={"url": runtime.opensearch_url})
-    client, models = build_client(engine), ModelClient(runtime.models_url, settings.models.timeout_s)
+    client = build_client(engine)
+    models = ModelClient(runtime.models_url, settings.models.timeout_s, api_key=settings.models.api_key)
     try:
         async with Facade(runtime) as facade, rrf_pipeline(client, settings.search.weights) as pipeline:
             arms: dict[str, Ask] = {

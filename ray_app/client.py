@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
 import httpx
+from pydantic import SecretStr
 
 from ray_app.wire import unpack
 from shirabe.errors import Forbidden, InvalidInput, NotFound, Overloaded, Timeout, Unavailable
@@ -19,20 +20,32 @@ _TEXTS: Final = 64
 _CHARS: Final = 200_000
 _CONCURRENT: Final = 3
 _CONNECT_S: Final = 5.0
-# Only passages are sent again: ingest can wait, whoever asks a question cannot.
-_ATTEMPTS: Final = 6
+# Passages are sent again until a replica that died is replaced: ingest can wait. Whoever asks a question cannot, and is
+# given one more try where another replica may answer.
+_ATTEMPTS: Final[Mapping[TextKind, int]] = {"passage": 8, "query": 2}
+_FIRST_WAIT_S: Final = 0.25
 _LONGEST_WAIT_S: Final = 10.0
 
 
 class ModelClient:
     """An `Embedder` and a `Reranker` behind the URL of a model server."""
 
-    def __init__(self, url: str, timeout_s: float, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """Connect lazily. timeout_s: bound on one HTTP request, seconds. transport: instead of the network."""
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float,
+        transport: httpx.AsyncBaseTransport | None = None,
+        api_key: SecretStr | None = None,
+    ) -> None:
+        """Connect lazily.
+
+        timeout_s: bound on one HTTP request, seconds. transport: instead of the network. api_key: shown to the server.
+        """
         self._http = httpx.AsyncClient(
             base_url=url,
             transport=transport,
             timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
+            headers={} if api_key is None else {"Authorization": f"Bearer {api_key.get_secret_value()}"},
             trust_env=False,  # a proxy meant for the internet must not see what is asked here
         )
         self._slots = asyncio.Semaphore(_CONCURRENT)
@@ -46,7 +59,7 @@ class ModelClient:
         if self._info is None:
             answer = await self._json("GET", "/m3/info")
             try:
-                self._info = ModelInfo(answer["name"], answer["revision"], answer["dim"], answer["max_tokens"])
+                self._info = _model_info(answer)
             except (KeyError, TypeError) as error:
                 raise Unavailable(f"the model server at {self._http.base_url} is not one: {error!r}") from error
         return self._info
@@ -65,7 +78,8 @@ class ModelClient:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._in_turn(part, kind, outputs)) for part in parts]
         except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+            first = failed.exceptions[0]
+            raise first from first.__cause__  # what broke that request, not the group around it
         return list(chain.from_iterable(task.result() for task in tasks))
 
     async def rerank(self, query: str, passages: Sequence[str]) -> list[float]:
@@ -91,13 +105,16 @@ class ModelClient:
 
     async def _embed(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> list[Embedding]:
         body = {"texts": list(texts), "kind": kind, "outputs": sorted(outputs)}
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempts = _ATTEMPTS[kind]
+        for attempt in range(1, attempts + 1):
             try:
                 data = await self._send("POST", "/m3/encode", body)
-            except Overloaded as error:
-                if kind == "query" or attempt == _ATTEMPTS:
+            except (Overloaded, Unavailable) as error:
+                # To ask again while the queue is full would only make it longer for a query.
+                if attempt == attempts or (kind == "query" and isinstance(error, Overloaded)):
                     raise
-                wait = min(error.retry_after_s * 2 ** (attempt - 1), _LONGEST_WAIT_S)
+                first = error.retry_after_s if isinstance(error, Overloaded) else _FIRST_WAIT_S
+                wait = min(first * 2 ** (attempt - 1), _LONGEST_WAIT_S)
                 await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - spreads callers, not a secret
             else:
                 return unpack(data, len(texts), outputs)
@@ -128,6 +145,10 @@ class ModelClient:
         if response.status_code != httpx.codes.OK:
             raise _error(response)
         return response.content
+
+
+def _model_info(answer: Mapping[str, Any]) -> ModelInfo:
+    return ModelInfo(answer["name"], answer["revision"], answer["dim"], answer["max_tokens"], tuple(answer["outputs"]))
 
 
 def _split(texts: Sequence[str]) -> list[list[str]]:

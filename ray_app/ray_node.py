@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from shirabe.errors import Unavailable
+from shirabe.runtime import RAY_ADDRESS_FILE
 from shirabe.types import digest
 
 LOOPBACK: Final = "127.0.0.1"
@@ -29,6 +30,9 @@ _ENVIRONMENT: Final = {
     # Nothing here runs Ray tasks, so no idle workers are kept ready for them.
     "RAY_enable_worker_prestart": "0",
     "RAY_SERVE_LOG_TO_STDERR": "0",
+    # How soon autoscaling hears of load, seconds.
+    "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
+    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
     # The services never block their loop, so they need no loops of their own: two thread switches less a request.
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
@@ -56,8 +60,8 @@ def prepare(state_dir: Path) -> tuple[Path, Path]:
     return folder, token
 
 
-def start(folder: Path, dashboard_port: int) -> str:
-    """Start the head and return the dashboard's URL.
+def start(folder: Path, token: Path, dashboard_port: int) -> str:
+    """Start the head and return the dashboard's URL; where other drivers find it is written next to the token.
 
     Raises: Unavailable when it does not start.
     """
@@ -76,9 +80,18 @@ def start(folder: Path, dashboard_port: int) -> str:
             _node_ip_address=LOOPBACK,
             _temp_dir=str(folder),
         )
-    except (ray.exceptions.RayError, RuntimeError, OSError, ValueError) as error:
+    except Exception as error:  # Ray raises nothing narrower when its processes do not come up
         raise Unavailable(f"Ray did not start: {error}") from error
+    token.with_name(RAY_ADDRESS_FILE).write_text(ray.get_runtime_context().gcs_address, encoding="utf-8")
     return f"http://{context.dashboard_url}"
+
+
+def metrics_url() -> str:
+    """Return where the head's metrics are read, in Prometheus' format. The head must have started."""
+    import ray
+
+    port: int = ray.nodes()[0]["MetricsExportPort"]  # type: ignore[no-untyped-call]
+    return f"http://{LOOPBACK}:{port}/metrics"
 
 
 def _write_token(path: Path) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, Literal, TypeVar
 
+from ray_app.observer import Observer
 from ray_app.tokenizer import Ids
 from shirabe.errors import Overloaded, ShirabeError, Unavailable
 from shirabe.types import Output
@@ -47,6 +48,8 @@ class _Request(Generic[_Row]):
         self.outputs = outputs
         self.lane = lane
         self.answer = answer
+        self.arrived_s = time.perf_counter()
+        self.begun = False
         self._rows: dict[int, _Row] = {}
         self._texts = texts
 
@@ -71,14 +74,17 @@ class Scheduler(Generic[_Raw, _Row]):
         core: Callable[[Sequence[Ids], frozenset[Output]], _Raw],
         post: Callable[[_Raw, frozenset[Output]], Sequence[_Row]],
         limits: Limits,
+        observer: Observer | None = None,
     ) -> None:
         """Take the model's last two stages, sync; the first, tokenising, comes with each request.
 
-        core: runs the model over a batch of texts' token ids. post: gives one row per text of the batch.
+        core: runs the model over a batch of texts' token ids. post: gives one row per text of the batch. observer: is
+        told of the work.
         """
         self._core = core
         self._post = post
         self._limits = limits
+        self._observer = observer or Observer()
         self._lanes: dict[Lane, deque[_Item[_Row]]] = {"query": deque(), "passage": deque()}
         self._planned: deque[list[_Item[_Row]]] = deque()
         self._requests: set[_Request[_Row]] = set()
@@ -107,6 +113,10 @@ class Scheduler(Generic[_Raw, _Row]):
         if self._failure is not None:
             raise self._failure
 
+    def reconfigure(self, limits: Limits) -> None:
+        """Take other limits from the next request and the next batch on."""
+        self._limits = limits
+
     async def close(self) -> None:
         """Stop; every waiting caller gets `Unavailable`."""
         self._fail(Unavailable("the model is shutting down"))
@@ -133,7 +143,7 @@ class Scheduler(Generic[_Raw, _Row]):
         request = _Request(outputs, lane, len(prepared), answer)
         tokens = sum(map(len, prepared))
         self._requests.add(request)
-        self._queued += tokens
+        self._hold(tokens)
         try:
             self._lanes[lane].extend(_Item(request, index, ids) for index, ids in enumerate(prepared))
             self._arrived.set()
@@ -141,18 +151,23 @@ class Scheduler(Generic[_Raw, _Row]):
         finally:
             # The rest of a request whose caller has gone is dropped when its batch is made.
             self._requests.discard(request)
-            self._queued -= tokens
+            self._hold(-tokens)
 
     @contextmanager
     def _room(self, tokens: int) -> Iterator[None]:
         # A request larger than the queue runs when nothing else waits: refusing it would be for ever.
         if self._queued and self._queued + tokens > self._limits.queue:
+            self._observer.rejected()
             raise Overloaded("the model's queue is full", retry_after_s=self._drain_s())
-        self._queued += tokens
+        self._hold(tokens)
         try:
             yield
         finally:
-            self._queued -= tokens
+            self._hold(-tokens)
+
+    def _hold(self, tokens: int) -> None:
+        self._queued += tokens
+        self._observer.queued(self._queued)
 
     def _drain_s(self) -> float:
         return min(max(self._queued / self._tokens_s / 2, 0.1), 30.0)
@@ -168,6 +183,7 @@ class Scheduler(Generic[_Raw, _Row]):
                     self._arrived.clear()
                     await self._arrived.wait()
                     continue
+                self._tell_waits(batch)
                 outputs = frozenset[Output]().union(*(item.request.outputs for item in batch))
                 begun = time.perf_counter()
                 raw = await loop.run_in_executor(self._core_thread, self._core, [item.ids for item in batch], outputs)
@@ -190,8 +206,16 @@ class Scheduler(Generic[_Raw, _Row]):
             self._fail(_as_unavailable(error))
 
     def _measure(self, batch: Sequence[_Item[_Row]], seconds: float) -> None:
-        rate = sum(len(item.ids) for item in batch) / max(seconds, 1e-6)
-        self._tokens_s += 0.1 * (rate - self._tokens_s)
+        tokens = sum(len(item.ids) for item in batch)
+        self._tokens_s += 0.1 * (tokens / max(seconds, 1e-6) - self._tokens_s)
+        lane = batch[0].request.lane
+        self._observer.ran(tokens, self._limits.query_batch if lane == "query" else self._limits.passage_batch)
+
+    def _tell_waits(self, batch: Sequence[_Item[_Row]]) -> None:
+        now = time.perf_counter()
+        for request in {item.request for item in batch if not item.request.begun}:
+            request.begun = True
+            self._observer.waited(request.lane, now - request.arrived_s)
 
     def _fail(self, error: ShirabeError) -> None:
         if self._failure is None:

@@ -1,7 +1,8 @@
 """`python -m ray_app.server --config JSON`: a local Ray head with the models deployed on it.
 
-Prints one JSON line when it answers: {"url", "dashboard_url", "token_path"}. Runs until SIGTERM, SIGINT, or the end of
-its standard input where that is a pipe (whoever started it is gone then), and leaves no process behind.
+Prints one JSON line when it answers: {"url", "dashboard_url", "metrics_url", "token_path"}. Runs until SIGTERM, SIGINT,
+or the end of its standard input where that is a pipe (whoever started it is gone then), and leaves no process behind.
+The key that callers must show is read from the environment, as every replica does.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import argparse
 import json
 import os
 import signal
-import socket
 import stat
 import sys
 import threading
@@ -21,14 +21,18 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ray_app import m3_mini, ray_node
-from ray_app.checkpoint import read_architecture, read_checkpoint
+from ray_app import hub, m3_mini, provider_service, ray_node
+from ray_app.checkpoint import read_checkpoint
 from ray_app.config import ServerConfig
-from shirabe.errors import ShirabeError
+from shirabe.errors import InvalidInput, ShirabeError
+from shirabe.ports import require_free_port
 
+APPLICATION: Final = "models"
 EXIT_USAGE: Final = 2
 EXIT_PORT_TAKEN: Final = 3
 EXIT_FAILED: Final = 4
+
+_GRACE_S: Final = 10.0
 
 
 class _Stop(BaseException):
@@ -43,9 +47,11 @@ def main() -> int:
         config = ServerConfig.model_validate_json(parser.parse_args().config)
     except ValidationError as error:
         return _say(f"--config: {error}", EXIT_USAGE)
-    taken = next((port for port in (config.port, config.dashboard_port) if port and not _is_free(port)), None)
-    if taken is not None:
-        return _say(f"port {taken} is taken on {ray_node.LOOPBACK}", EXIT_PORT_TAKEN)
+    try:
+        require_free_port(ray_node.LOOPBACK, config.port, "models.port")
+        require_free_port(ray_node.LOOPBACK, config.dashboard_port, "models.dashboard_port")
+    except InvalidInput as error:
+        return _say(str(error), EXIT_PORT_TAKEN)
     _stop_on_signals()
     _stop_with_stdin()
     try:
@@ -63,11 +69,21 @@ def main() -> int:
 def _serving(config: ServerConfig) -> Iterator[dict[str, str]]:
     """Start Ray and the applications; stop them in the end. Gives what the ready line says."""
     # What is wrong with a checkpoint is said here, not in the log of a replica that Serve starts again and again.
-    folder = m3_mini.resolve(config.model, config.cache_dir)
-    read_checkpoint(folder, config.max_tokens)
+    if config.provider is None:
+        folder = m3_mini.resolve(config.model, config.cache_dir)
+        read_checkpoint(
+            folder,
+            config.max_tokens,
+            dim=config.dimensions,
+            instruction=config.instruction,
+            cache_dir=config.cache_dir,
+        )
+        config = config.model_copy(update={"model": str(folder)})
+    else:
+        provider_service.identity(config)
     if config.reranker is not None:
-        read_architecture(config.reranker)
-    config = config.model_copy(update={"model": str(folder), "port": config.port or _free_port()})
+        read_checkpoint(hub.locate(config.reranker), role="reranker", cache_dir=config.cache_dir)
+    config = config.model_copy(update={"port": require_free_port(ray_node.LOOPBACK, config.port)})
     ray_folder, token = ray_node.prepare(config.state_dir)
 
     import ray
@@ -77,18 +93,20 @@ def _serving(config: ServerConfig) -> Iterator[dict[str, str]]:
     from ray_app import app
 
     try:
-        dashboard_url = ray_node.start(ray_folder, config.dashboard_port)
+        dashboard_url = ray_node.start(ray_folder, token, config.dashboard_port)
         _stop_on_signals()  # ray.init has put its own handler in their place
         serve.start(
             proxy_location=ProxyLocation.HeadOnly,
-            http_options=HTTPOptions(host=ray_node.LOOPBACK, port=config.port),
+            # A replica answers within the bound by itself; this is for one that no longer can.
+            http_options=HTTPOptions(
+                host=ray_node.LOOPBACK, port=config.port, request_timeout_s=config.timeout_s + _GRACE_S
+            ),
         )
-        serve.run(app.build(config), name="embedder", route_prefix=app.EMBEDDER_PREFIX)
-        if config.reranker is not None:
-            serve.run(app.build_reranker(config), name="reranker", route_prefix=app.RERANKER_PREFIX)
+        serve.run(app.build(config), name=APPLICATION, route_prefix="/")
         yield {
             "url": f"http://{ray_node.LOOPBACK}:{config.port}",
             "dashboard_url": dashboard_url,
+            "metrics_url": ray_node.metrics_url(),
             "token_path": str(token),
         }
     finally:
@@ -119,23 +137,6 @@ def _stop_with_stdin() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="stdin", daemon=True).start()
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((ray_node.LOOPBACK, port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ray_node.LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _say(message: str, status: int) -> int:

@@ -33,6 +33,11 @@ class Row:
     tokens: Halves | None = None
     bits: Bytes | None = None
 
+    def sparse_items(self) -> list[tuple[int, float]]:
+        """Return (token id, weight) in Python's numbers; ValueError when sparse weights were not computed."""
+        ids, weights = _have(self.sparse_ids), _have(self.sparse_weights)
+        return list(zip(ids.tolist(), weights.tolist(), strict=True))
+
 
 def pack(rows: Sequence[Row], outputs: Collection[Output]) -> bytes:
     """Return the bytes of a response holding `outputs` of each row; rows may hold more."""

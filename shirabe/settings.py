@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 CONFIG_VARIABLE = "SHIRABE_CONFIG"
 DEFAULT_CONFIG = "shirabe.yaml"
+
+Provider = Literal["openai", "cohere"]
+PROVIDERS: Final[tuple[Provider, ...]] = get_args(Provider)
+"""Vendors whose API serves a model: it is configured as `PROVIDER:NAME`."""
+Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 
 
 def default_state_dir() -> Path:
@@ -59,8 +65,16 @@ class OpenSearchSettings(Section):
 class ModelSettings(Section):
     """The models that Ray Serve hosts."""
 
-    model: str = Field("m3-mini", description="`m3-mini`, or the folder of a BGE-M3 checkpoint")
-    reranker: Path | None = Field(None, description="Folder of a bge-reranker-v2-m3 checkpoint; none: late interaction")
+    model: str = Field(
+        "m3-mini",
+        description="`m3-mini`, a checkpoint's folder, `ORG/NAME` in the hub's cache, `openai:NAME` or `cohere:NAME`",
+    )
+    reranker: str | None = Field(
+        None, description="Cross-encoder such as bge-reranker-v2-m3, a folder or `ORG/NAME`; none: late interaction"
+    )
+    instruction: str | None = Field(
+        None, description="What queries are for, in words, for a model that is told (Qwen3); default: web search"
+    )
     url: str | None = Field(None, description="A model server to use instead of the local Ray Serve")
     max_tokens: int | None = Field(
         None, ge=16, description="Longest input in tokens; default: what the model takes, at most 8192"
@@ -69,11 +83,39 @@ class ModelSettings(Section):
     queue_tokens: int = Field(262_144, ge=1024, description="Tokens that may wait before requests are refused")
     threads: int = Field(0, ge=0, description="Torch threads of a replica, 0: all cores")
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`")
+    precision: Precision = Field(
+        "auto", description="`auto` (fp16 on a GPU, fp32 on a CPU), `fp32`, `fp16`, `bf16`, or, on a CPU, `int8`"
+    )
     min_replicas: int = Field(1, ge=1, description="Autoscaling floor of the embedder")
     max_replicas: int = Field(1, ge=1, description="Autoscaling ceiling of the embedder")
     timeout_s: float = Field(60.0, gt=0, description="Bound on one request, seconds")
     port: int = Field(0, ge=0, le=65535, description="Local Ray Serve: HTTP port, 0 picks a free one")
     dashboard_port: int = Field(0, ge=0, le=65535, description="Local Ray dashboard: port, 0 picks a free one")
+    api_key: SecretStr | None = Field(
+        None, exclude=True, description="Bearer key that the model server asks of everyone, and its clients show"
+    )
+    dimensions: int | None = Field(
+        None, ge=1, description="Width of dense vectors where the model offers a choice; default: the model's own"
+    )
+    provider_url: str | None = Field(None, description="Provider: base URL of a server that speaks its API")
+    provider_key_env: str | None = Field(
+        None, description="Provider: environment variable that holds the key; default: OPENAI_API_KEY, CO_API_KEY"
+    )
+    provider_key_file: Path | None = Field(None, description="Provider: file that holds the key")
+    provider_concurrency: int = Field(4, ge=1, description="Provider: requests at once for passages, and for queries")
+    provider_batch: int | None = Field(None, ge=1, description="Provider: texts in one request; default: its own limit")
+    provider_requests_per_minute: int | None = Field(None, ge=1, description="Provider: bound on requests a minute")
+    provider_texts_per_minute: int | None = Field(None, ge=1, description="Provider: bound on texts a minute")
+    provider_tokens_per_minute: int | None = Field(None, ge=1, description="Provider: bound on tokens a minute")
+    provider_usd_per_million: float | None = Field(
+        None, ge=0, description="Provider: price of a million tokens; default: the list price, where known"
+    )
+
+    @property
+    def provider(self) -> Provider | None:
+        """The vendor that hosts the model; None for a model of our own."""
+        prefix, colon, _ = self.model.partition(":")
+        return next((name for name in PROVIDERS if colon and name == prefix), None)
 
 
 class SearchSettings(Section):
@@ -96,6 +138,9 @@ class IngestSettings(Section):
     max_file_bytes: int = Field(10_000_000, ge=1, description="Larger files are left out, with the reason")
     batch_chunks: int = Field(64, ge=1, description="Chunks embedded and written together")
     allowed_roots: tuple[Path, ...] = Field((), description="Folders that sources added over REST may lie in")
+    ray_address: str | None = Field(
+        None, description="Ray cluster of backfills, `host:port` or `ray://host:port`; default: that of `shirabe up`"
+    )
 
 
 class ApiSettings(Section):

@@ -28,6 +28,7 @@ class Ready(BaseModel):
 
     url: str
     dashboard_url: str | None = None
+    metrics_url: str | None = None
     token_path: Path | None = None
 
 
@@ -42,16 +43,13 @@ def tail(path: Path, lines: int = TAIL_LINES) -> str:
 async def ensure_checkpoint(settings: Settings) -> Path:
     """Return the folder of the configured checkpoint; m3-mini is built when it is not there.
 
+    A provider's model has none: m3-mini's then counts the tokens of chunks, so that they are the same chunks.
+
     Raises: Unavailable, Timeout.
     """
-    if settings.models.model != M3_MINI:
-        folder = Path(settings.models.model)
-        if not folder.is_dir():
-            raise Unavailable(
-                f"no checkpoint folder at {folder}; set models.model to a BGE-M3 folder or to {M3_MINI!r}"
-            )
-        return folder
-    log = settings.state_dir / "m3-mini-build.log"
+    model = M3_MINI if settings.models.provider else settings.models.model
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    log = settings.state_dir / "checkpoint.log"
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -59,6 +57,8 @@ async def ensure_checkpoint(settings: Settings) -> Path:
             "ray_app.m3_mini",
             "--cache",
             str(settings.cache_dir),
+            "--model",
+            model,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
@@ -66,12 +66,12 @@ async def ensure_checkpoint(settings: Settings) -> Path:
         try:
             stdout, _ = await asyncio.wait_for(process.communicate(), BUILD_TIMEOUT_S)
         except TimeoutError:
-            raise Timeout(f"building {M3_MINI} took more than {BUILD_TIMEOUT_S:.0f} s") from None
+            raise Timeout(f"making {model} ready took more than {BUILD_TIMEOUT_S:.0f} s") from None
         finally:
             if process.returncode is None:
                 process.kill()
     if process.returncode != 0:
-        raise Unavailable(f"building {M3_MINI} failed; {log}:\n{tail(log)}")
+        raise Unavailable(f"{model} is not to be had; {log}:\n{tail(log)}")
     return Path(stdout.decode().strip().splitlines()[-1])
 
 
@@ -94,7 +94,7 @@ class ModelsProcess:
         """
         config = {
             **self._settings.models.model_dump(mode="json"),
-            "model": str(self._checkpoint),
+            "model": self._settings.models.model if self._settings.models.provider else str(self._checkpoint),
             "port": port,
             "state_dir": str(self._settings.state_dir),
         }
@@ -108,7 +108,7 @@ class ModelsProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env=self._environment(),
                 start_new_session=True,
             )
         assert self._process.stdout is not None  # noqa: S101 - asked for with PIPE
@@ -122,6 +122,12 @@ class ModelsProcess:
             raise Timeout(f"the model server was not ready within {READY_TIMEOUT_S:.0f} s; see {self.log}") from None
         await self._process.wait()
         raise Unavailable(f"the model server ended while starting; {self.log}:\n{tail(self.log)}")
+
+    def _environment(self) -> dict[str, str]:
+        """Return what the child sees; the key goes this way because a command line can be read by everyone."""
+        key = self._settings.models.api_key
+        shown = {} if key is None else {"SHIRABE_MODELS__API_KEY": key.get_secret_value()}
+        return {**os.environ, "PYTHONUNBUFFERED": "1", **shown}
 
     async def wait(self) -> int:
         """Wait until the server ends, and return its exit status."""

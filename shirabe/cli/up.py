@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import os
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -21,6 +20,7 @@ from opensearch.node import EmbeddedNode
 from shirabe.cli.compose import Parts, open_parts
 from shirabe.cli.models_process import ModelsProcess, Ready, ensure_checkpoint
 from shirabe.errors import InvalidInput, ShirabeError, Unavailable
+from shirabe.ports import LOOPBACK, require_free_port
 from shirabe.runtime import RUN_FILE, Runtime, read_runtime, write_runtime
 from shirabe.settings import Settings
 
@@ -48,17 +48,6 @@ async def only_one(state_dir: Path) -> AsyncIterator[None]:
         os.close(descriptor)
 
 
-def require_free_port(host: str, port: int) -> int:
-    """Return a port that can be bound; 0 picks one. Raises: InvalidInput naming the port."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise InvalidInput(f"port {port} on {host} cannot be used: {error.strerror}", "--port") from None
-        return int(probe.getsockname()[1])
-
-
 async def keep_alive(name: str, wait: Callable[[], Awaitable[object]], start: Callable[[], Awaitable[object]]) -> None:
     """Restart a part whenever it ends. Raises: Unavailable after too many restarts in too short a time."""
     restarts: list[float] = []
@@ -84,7 +73,7 @@ async def run_up(settings: Settings, when_ready: Callable[[Runtime, Parts], Awai
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(only_one(settings.state_dir))
-        port = require_free_port(settings.api.host, settings.api.port)
+        port = require_free_port(settings.api.host, settings.api.port, "--port")
         work = asyncio.create_task(_run(settings, port, stack, when_ready, quiet))
         ended = asyncio.create_task(stop.wait())
         try:
@@ -162,5 +151,5 @@ async def _start_models(settings: Settings, stack: AsyncExitStack) -> tuple[Mode
         return None, Ready(url=settings.models.url), checkpoint
     models = ModelsProcess(settings, checkpoint)
     stack.push_async_callback(models.stop)
-    port = require_free_port("127.0.0.1", settings.models.port)
+    port = require_free_port(LOOPBACK, settings.models.port, "models.port")
     return models, await models.start(port), checkpoint

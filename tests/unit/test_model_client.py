@@ -9,10 +9,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from ray_app.client import ModelClient
 from ray_app.wire import Row, pack
 from shirabe.errors import InvalidInput, NotFound, Overloaded, ShirabeError, Timeout, Unavailable
+from shirabe.types import TextKind
 
 Answer = Callable[[dict[str, Any]], httpx.Response]
 
@@ -72,13 +74,20 @@ async def test_no_texts_no_request() -> None:
 )
 async def test_answers_become_errors(status: int, kind: type[ShirabeError]) -> None:
     with pytest.raises(kind, match="because"):
-        await FakeServer(says(status)).client().embed(["a"], "passage", ["dense"])
+        await FakeServer(says(status)).client().embed(["a"], "query", ["dense"])
 
 
 async def test_one_failed_part_fails_the_call_with_its_own_error() -> None:
     server = FakeServer(lengths, says(503))
     with pytest.raises(Unavailable):
-        await server.client().embed(["a"] * 200, "passage", ["dense"])
+        await server.client().embed(["a"] * 200, "query", ["dense"])
+
+    def fail(_: dict[str, Any]) -> httpx.Response:
+        raise httpx.ReadError("reset")
+
+    with pytest.raises(Unavailable) as caught:
+        await FakeServer(lengths, fail).client().embed(["a"] * 200, "passage", ["dense"])
+    assert isinstance(caught.value.__cause__, httpx.ReadError)
 
 
 async def test_the_place_of_bad_input_is_kept() -> None:
@@ -93,6 +102,27 @@ async def test_passages_are_sent_again_when_the_queue_was_full() -> None:
     assert one.dense is not None
     assert one.dense[0] == 3
     assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize("kind", ["query", "passage"])
+async def test_what_a_dying_replica_left_unanswered_is_sent_again(kind: TextKind) -> None:
+    server = FakeServer(says(500), lengths)
+    (one,) = await server.client().embed(["abc"], kind, ["dense"])
+    assert one.dense is not None
+    assert len(server.bodies) == 2
+
+
+async def test_the_key_is_shown() -> None:
+    shown: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        shown.append(request.headers.get("Authorization"))
+        return httpx.Response(200, content=pack([Row(dense=np.zeros(2, np.float32))], ["dense"]))
+
+    for key in (None, SecretStr("s3cret")):
+        client = ModelClient("http://models", 5, httpx.MockTransport(answer), key)
+        await client.embed(["a"], "query", ["dense"])
+    assert shown == [None, "Bearer s3cret"]
 
 
 async def test_queries_are_not() -> None:
@@ -139,7 +169,7 @@ async def test_text_that_is_not_unicode_is_refused() -> None:
 
 
 async def test_info_is_asked_once() -> None:
-    server = FakeServer(says(200, name="m", revision="1", dim=8, max_tokens=16))
+    server = FakeServer(says(200, name="m", revision="1", dim=8, max_tokens=16, outputs=["dense"]))
     client = server.client()
     assert await client.info() == await client.info()
     assert len(server.bodies) == 1

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
+from ray_app.observer import Observer
 from ray_app.scheduler import Lane, Limits, Scheduler
 from ray_app.tokenizer import Ids
 from shirabe.errors import Overloaded, Unavailable
@@ -101,7 +102,8 @@ async def test_callers_share_a_batch() -> None:
         first = submit(scheduler, [text(0, 10)], "passage")
         await model.in_forward()
         others = [submit(scheduler, [text(name, 10)], "passage") for name in range(1, 6)]
-        await until(lambda: scheduler.queued_tokens == 60)
+        # Texts that are still being tokenised count as queued, too.
+        await until(lambda: len(scheduler._lanes["passage"]) == 5)
         model.gate.set()
         assert await asyncio.gather(first, *others) == [[0], [1], [2], [3], [4], [5]]
     assert [len(batch) for batch in model.batches] == [1, 5]
@@ -254,3 +256,68 @@ async def test_closing_tells_who_waits() -> None:
         await scheduler.close()
         with pytest.raises(Unavailable):
             await waiting
+
+
+async def test_other_limits_hold_from_the_next_request_on() -> None:
+    model = FakeModel()
+    async with running(model, batch=100, queue=100) as scheduler:
+        model.gate.clear()
+        first = submit(scheduler, [text(1, 90)], "passage")
+        await model.in_forward()
+        with pytest.raises(Overloaded):
+            await submit(scheduler, [text(2, 20)], "passage")
+        scheduler.reconfigure(Limits(query_batch=10, passage_batch=10, queue=1000))
+        second = submit(scheduler, [text(2, 10), text(3, 10)], "passage")
+        model.gate.set()
+        assert await first == [1]
+        assert await second == [2, 3]
+        assert model.batches == [[(1, 90)], [(2, 10)], [(3, 10)]]
+
+
+class Notes(Observer):
+    """Writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.queue: list[int] = []
+        self.waits: list[str] = []
+        self.batches: list[tuple[int, int]] = []
+        self.refused = 0
+
+    def queued(self, tokens: int) -> None:
+        self.queue.append(tokens)
+
+    def waited(self, lane: Lane, seconds: float) -> None:
+        assert seconds >= 0
+        self.waits.append(lane)
+
+    def ran(self, tokens: int, budget: int) -> None:
+        self.batches.append((tokens, budget))
+
+    def rejected(self) -> None:
+        self.refused += 1
+
+
+async def test_an_observer_hears_of_the_work() -> None:
+    model, notes = FakeModel(), Notes()
+    scheduler = Scheduler(model.core, model.post, Limits(query_batch=50, passage_batch=100, queue=100), notes)
+    scheduler.start()
+    try:
+        await submit(scheduler, [text(1, 60), text(2, 60)], "passage")
+        await submit(scheduler, [text(3, 20)], "query")
+        model.gate.clear()
+        held = submit(scheduler, [text(4, 90)], "query")
+        await model.in_forward()
+        await model.in_forward()
+        await model.in_forward()
+        await model.in_forward()
+        with pytest.raises(Overloaded):
+            await submit(scheduler, [text(5, 20)], "query")
+        model.gate.set()
+        await held
+    finally:
+        await scheduler.close()
+    assert notes.batches == [(60, 100), (60, 100), (20, 50), (90, 50)]
+    assert notes.waits == ["passage", "query", "query"]
+    assert notes.refused == 1
+    assert max(notes.queue) == 120
+    assert notes.queue[-1] == 0

@@ -1,0 +1,27 @@
+"""What a model tells of its work, without saying to whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ray_app.scheduler import Lane
+
+
+class Observer:
+    """Hears what happens, on the event loop, so every method must be quick. This one keeps nothing of it."""
+
+    def queued(self, tokens: int) -> None:
+        """Hear how many tokens wait or run now."""
+
+    def waited(self, lane: Lane, seconds: float) -> None:
+        """Hear how long a request waited until the first of its texts was taken."""
+
+    def ran(self, tokens: int, budget: int) -> None:
+        """Hear of a forward pass over `tokens` tokens where `budget` would have fitted."""
+
+    def rejected(self) -> None:
+        """Hear of a request that was refused because the queue is full."""
+
+    def truncated(self, texts: int) -> None:
+        """Hear of texts that were cut to the longest input of the model."""
