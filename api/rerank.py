@@ -6,7 +6,6 @@ tokens is the score. Passage tokens are one bit a dimension, query tokens stay f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,19 +29,6 @@ class LateWeights:
     dense: float = 1.0
     lexical: float = 1.0
     sparse: float = 0.5
-
-
-NAME_WEIGHTS = LateWeights(late=1.0)
-_NAME = re.compile(r"(?=.*[\d_.:/()#-]|.*[a-z][A-Z])[\w.:/()#-]+", re.ASCII)
-
-
-def weights_for(text: str) -> LateWeights:
-    """Return how the scores count for a query.
-
-    A name (`E1024`, `order_id`, `getUserById`) has no words whose meanings could be compared: late interaction sees its
-    pieces only, and counts no more than the exact match does.
-    """
-    return NAME_WEIGHTS if _NAME.fullmatch(text.strip()) else LateWeights()
 
 
 def late_scores(tokens: Halves, passages: Sequence[Bytes | None]) -> Floats:

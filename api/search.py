@@ -11,7 +11,7 @@ import numpy as np
 
 from api.arrangement import Ranked, by_page, diverse, page_keys, together
 from api.limits import checked
-from api.rerank import ForeignTokens, combine, late_scores, weights_for
+from api.rerank import ForeignTokens, LateWeights, combine, late_scores
 from api.stages import Progress, StageTimeouts, within
 from shirabe.errors import InvalidInput, Transient, Unavailable
 from shirabe.fusion import reciprocal_rank_fusion
@@ -40,12 +40,14 @@ class SearchPath:
         embedder: Embedder,
         reranker: Reranker | None,
         settings: SearchSettings,
+        weights: LateWeights = LateWeights(),  # noqa: B008 - frozen
         timeouts: StageTimeouts = StageTimeouts(),  # noqa: B008 - frozen
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._reranker = reranker
         self._settings = settings
+        self._weights = weights
         self._timeouts = timeouts
 
     async def search(self, query: Query) -> SearchResult:
@@ -68,7 +70,7 @@ class SearchPath:
         fused = self._fused(query, legs)
         ranked, exact = await self._fetch(query, None if rerank == "none" else embedding, fused, legs, progress)
         if rerank != "none" and ranked and embedding is not None:
-            ranked = by_page(await self._late(query, embedding, exact, ranked, progress))
+            ranked = by_page(await self._late(embedding, exact, ranked, progress))
         if rerank == "cross" and ranked:
             ranked = await self._cross(query, ranked, progress)
         shown = await self._highlighted(query, await self._arrange(query, ranked, progress), progress)
@@ -165,7 +167,7 @@ class SearchPath:
         return ranked, exact
 
     async def _late(
-        self, query: Query, embedding: Embedding, exact: LegScores, ranked: Sequence[Ranked], progress: Progress
+        self, embedding: Embedding, exact: LegScores, ranked: Sequence[Ranked], progress: Progress
     ) -> list[Ranked]:
         """Rank by late interaction combined with the exact scores of the same candidates."""
         if embedding.tokens is None:
@@ -180,7 +182,7 @@ class SearchPath:
             dense = _in_order(names, exact.get("dense", {}), absent=np.nan)
             lexical = _in_order(names, exact.get("lexical", {}), absent=0.0)
             sparse = _in_order(names, exact.get("sparse", {}), absent=0.0 if "sparse" in exact else np.nan)
-            scores = combine(late, dense, lexical, sparse, weights_for(query.text))
+            scores = combine(late, dense, lexical, sparse, self._weights)
             return _reordered(ranked, scores.tolist(), "late")
 
     async def _cross(self, query: Query, ranked: Sequence[Ranked], progress: Progress) -> list[Ranked]:

@@ -8,7 +8,7 @@ from ray_app import m3_mini
 from ray_app.checkpoint import Checkpoint, read_checkpoint
 from ray_app.config import ServerConfig
 from ray_app.device import limits, open_device
-from ray_app.encoder import ALL_OUTPUTS, Forward, M3Encoder
+from ray_app.encoder import Forward, M3Encoder
 from ray_app.observer import Observer
 from ray_app.qwen3_encoder import Qwen3Encoder
 from ray_app.scheduler import Lane, Scheduler
@@ -92,7 +92,7 @@ def _card(checkpoint: Checkpoint) -> ModelCard:
         max_tokens=checkpoint.max_tokens,
         dim=checkpoint.dim,
         smallest_dim=checkpoint.record.smallest_dim,
-        outputs=ALL_OUTPUTS if checkpoint.has_heads else ("dense",),
+        outputs=checkpoint.record.outputs,
         pooling=checkpoint.pooling,
         prefixes={"query": checkpoint.query_prefix, "passage": checkpoint.passage_prefix},
     )

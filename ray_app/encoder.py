@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
 
 import numpy as np
 import torch
@@ -23,8 +22,6 @@ from ray_app.wire import Row
 from shirabe.errors import InvalidInput
 from shirabe.settings import Precision
 from shirabe.types import Floats, Halves, Output, TextKind
-
-ALL_OUTPUTS: Final[tuple[Output, ...]] = ("dense", "sparse", "tokens", "bits")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

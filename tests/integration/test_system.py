@@ -48,7 +48,7 @@ async def indexed(settings: Settings, opensearch_url: str, models_url: str, chec
 
 # The query, the documents whose chunk may come first, and what that chunk must say.
 FIRST_HITS = (
-    ("E1024", {"data/error_codes.xlsx"}, "E1024"),
+    ("E1024", {"data/error_codes.xlsx", "src/python/akane/errors.py"}, "E1024"),
     ("allocate_inventory", {"src/python/akane/allocation.py"}, "def allocate_inventory("),
     ("func main()", {"src/go/main.go"}, "func main() {"),
     ("在庫が足りないとき注文はどうなる", {"runbooks/stock-mismatch.md", "specs/ja/allocation.md"}, "在庫"),

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import rerank
-from api.rerank import ForeignTokens, LateWeights, combine, late_scores, min_max, weights_for
+from api.rerank import ForeignTokens, LateWeights, combine, late_scores, min_max
 from shirabe.types import Bytes, Floats, Halves
 
 NAN = float("nan")
@@ -87,17 +87,3 @@ def test_combine_weighs_and_leaves_out_what_nobody_has() -> None:
     weights = LateWeights(late=3, dense=5, lexical=1, sparse=0)
     np.testing.assert_allclose(combine(late, none, lexical, floats(9, 9, 9), weights), [0.25, 0.75, 0.5], rtol=1e-6)
     assert combine(none, none, none, none, weights).tolist() == [0, 0, 0]
-
-
-@pytest.mark.parametrize("text", ["E1024", "order_id", "getUserById", "main()", " api/search.py ", "SHIRABE-12"])
-def test_for_a_name_the_exact_match_counts_as_much_as_late_interaction(text: str) -> None:
-    weights = weights_for(text)
-
-    assert weights.late == weights.lexical
-
-
-@pytest.mark.parametrize("text", ["retry policy", "func main()", "引当", "E1024とは", "K8s Ingress", "pagination"])
-def test_for_words_late_interaction_counts_more(text: str) -> None:
-    weights = weights_for(text)
-
-    assert weights.late > weights.lexical
