@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from rich.console import Console
@@ -29,6 +29,7 @@ from bench.serving import OUTPUTS, PEER_BATCHES, QUESTIONS, Peer, mixed_passages
 from ray_app.checkpoint import read_checkpoint
 from ray_app.cross_encoder import CrossEncoder
 from ray_app.encoder import M3Encoder
+from ray_app.token_budget import cut
 from shirabe.cli.models_process import ensure_checkpoint
 from shirabe.settings import Precision, load_settings
 from shirabe.types import Output
@@ -67,16 +68,8 @@ class Engine:
 
     def passages(self, texts: Sequence[str], outputs: Sequence[Output] = OUTPUTS) -> None:
         """Compute the outputs of passages."""
-        ids = sorted(self._encoder.encode_pre(texts, "passage"), key=len)
-        batch: list[Any] = []
-        held = 0
-        for one in ids:
-            if batch and held + len(one) > self._budget:
-                self._encoder.encode_post(self._encoder.encode_core(batch, outputs), outputs)
-                batch, held = [], 0
-            batch.append(one)
-            held += len(one)
-        self._encoder.encode_post(self._encoder.encode_core(batch, outputs), outputs)
+        for batch in cut(sorted(self._encoder.encode_pre(texts, "passage"), key=len), len, self._budget):
+            self._encoder.encode_post(self._encoder.encode_core(batch, outputs), outputs)
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -23,7 +23,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench.serving import QUESTIONS, mixed_passages, model_server
+from bench.serving import QUESTIONS, add_server, mixed_passages, model_server, parse
 
 TEXTS_A_REQUEST: Final = 16
 CALLERS: Final = 6
@@ -200,15 +200,11 @@ async def run(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m bench.overload", description=__doc__.splitlines()[0])
-    parser.add_argument("--url", help="a model server that runs already on this machine (with --checkpoint)")
-    parser.add_argument("--checkpoint", type=Path, help="folder of the checkpoint that is served")
+    add_server(parser)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--factor", type=float, default=2.0, help="how much is offered, in what can be served")
     parser.add_argument("--json", type=Path, help="write the figures here too")
-    arguments = parser.parse_args()
-    if arguments.url is not None and arguments.checkpoint is None:
-        parser.error("--url needs --checkpoint")
-    asyncio.run(run(arguments))
+    asyncio.run(run(parse(parser)))
 
 
 if __name__ == "__main__":

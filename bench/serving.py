@@ -168,6 +168,20 @@ async def queries_during_ingest(client: ModelClient, passages: Sequence[str]) ->
     return statistics.median(times), max(times)
 
 
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name a model server and what it serves."""
+    parser.add_argument("--url", help="a model server that runs already on this machine (with --checkpoint)")
+    parser.add_argument("--checkpoint", type=Path, help="folder of the checkpoint that is served")
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the command line, those arguments in it; end the process when it is wrong."""
+    arguments = parser.parse_args()
+    if arguments.url is not None and arguments.checkpoint is None:
+        parser.error("--url needs --checkpoint")
+    return arguments
+
+
 @asynccontextmanager
 async def model_server(url: str | None, checkpoint: Path | None) -> AsyncIterator[tuple[str, Path]]:
     """Give the URL of a model server and its checkpoint folder; without a URL one is started."""
@@ -227,17 +241,13 @@ def _seconds(value: float) -> str:
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m bench.serving", description=__doc__.splitlines()[0])
-    parser.add_argument("--url", help="a model server that runs already (with --checkpoint)")
-    parser.add_argument("--checkpoint", type=Path, help="folder of the checkpoint that is served")
+    add_server(parser)
     parser.add_argument("--corpus", type=Path, help="folder of .md files to embed instead of made-up passages")
     parser.add_argument("--passages", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3, help="rounds over the passages")
     parser.add_argument("--query-rounds", type=int, default=5, help=f"rounds of {len(QUESTIONS)} single queries")
     parser.add_argument("--json", type=Path, help="write the figures here too")
-    arguments = parser.parse_args()
-    if arguments.url is not None and arguments.checkpoint is None:
-        parser.error("--url needs --checkpoint")
-    asyncio.run(run(arguments))
+    asyncio.run(run(parse(parser)))
 
 
 if __name__ == "__main__":

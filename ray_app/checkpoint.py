@@ -11,7 +11,7 @@ from typing import Any, Final, cast, get_args
 from ray_app.checksums import checksums
 from ray_app.decoder import DecoderShape, read_decoder
 from ray_app.json_file import read_object
-from ray_app.models import BGE_M3, Family, ModelRecord, Pooling, Role, recognise
+from ray_app.models import BGE_M3, Family, ModelRecord, Pooling, Role, check_dim, recognise
 from ray_app.weight_files import COLBERT_HEAD, SPARSE_HEAD, weight_files
 from shirabe.errors import InvalidInput
 from shirabe.settings import default_cache_dir
@@ -123,7 +123,7 @@ def read_checkpoint(
             f"{record.name} is a model of the kind {record.role}, wanted is one of the kind {role}", str(folder)
         )
     if dim is not None:
-        record.check_dim(dim, architecture.dim)
+        check_dim(record.name, dim, architecture.dim, record.smallest_dim)
     cache = cache_dir or default_cache_dir()
     commit = folder.name if folder.parent.name == "snapshots" else None
     sums = checksums(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ray_app.backend import open_transformer
 from ray_app.checkpoint import read_checkpoint
+from ray_app.token_budget import cut
 from ray_app.tokenizer import CheckpointTokenizer, Ids
 from ray_app.weights import load_state
 from shirabe.errors import InvalidInput
@@ -77,7 +78,8 @@ class CrossEncoder:
         """
         pairs = self.encode_pre(query, passages)
         logits = np.zeros(len(pairs), np.float32)
-        for batch in _batches([len(pair) for pair in pairs], batch_tokens):
+        longest_first = sorted(range(len(pairs)), key=lambda index: -len(pairs[index]))
+        for batch in cut(longest_first, lambda index: len(pairs[index]), batch_tokens):
             logits[batch] = self.encode_core([pairs[index] for index in batch])
         return logits
 
@@ -103,17 +105,3 @@ def probabilities(logits: Floats) -> Floats:
     # tanh does not overflow where the exponential does.
     squashed: Floats = (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
     return squashed
-
-
-def _batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Yield indexes, longest first, so many at a time that their lengths sum to `tokens` at most."""
-    batch: list[int] = []
-    held = 0
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        if batch and held + lengths[index] > tokens:
-            yield batch
-            batch, held = [], 0
-        batch.append(index)
-        held += lengths[index]
-    if batch:
-        yield batch

@@ -1,4 +1,4 @@
-"""From text to embeddings in three sync stages: `encode_pre` (tokenise), `encode_core` (forward), `encode_post`.
+"""BGE-M3's forward pass and what comes out of it, in the stages of `ray_app.text_encoder`.
 
 No ray, no asyncio. The stages hold no state between calls, so each can run in a thread of its own.
 """
@@ -6,7 +6,6 @@ No ray, no asyncio. The stages hold no state between calls, so each can run in a
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,30 +15,16 @@ from torch import Tensor
 
 from ray_app.backend import open_transformer
 from ray_app.checkpoint import Checkpoint
+from ray_app.text_encoder import Forward, TextEncoder
 from ray_app.tokenizer import CheckpointTokenizer, Ids
 from ray_app.weights import HEAD_NAMES, HeadName, load_head, load_state
 from ray_app.wire import Row
 from shirabe.errors import InvalidInput
 from shirabe.settings import Precision
-from shirabe.types import Floats, Halves, Output, TextKind
+from shirabe.types import Floats, Halves, Output
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Forward:
-    """What a forward pass gives, in arrays of the CPU: texts end to end, rows are tokens.
-
-    ids int32 (rows,) · lengths int64 (texts,) · dense float32 (texts, dim) · weights float32 (rows,) · vectors float32
-    (rows, dim), not normalised. Absent parts were not asked for.
-    """
-
-    ids: Ids
-    lengths: np.ndarray[tuple[int], np.dtype[np.int64]]
-    dense: Floats | None
-    weights: Floats | None
-    vectors: Floats | None
-
-
-class M3Encoder:
+class M3Encoder(TextEncoder):
     """BGE-M3's three outputs from one pass over a checkpoint in its layout."""
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: Precision = "auto") -> None:
@@ -47,9 +32,8 @@ class M3Encoder:
 
         Raises: NotFound, InvalidInput naming the file; InvalidInput for a precision that the device does not have.
         """
-        self.checkpoint = checkpoint
+        super().__init__(checkpoint, CheckpointTokenizer(checkpoint.folder, checkpoint.max_tokens))
         self._device = device
-        self._tokenizer = CheckpointTokenizer(checkpoint.folder, checkpoint.max_tokens)
         self._transformer = open_transformer(load_state(checkpoint.folder), checkpoint.architecture, device, precision)
         self._heads = {name: self._head(name) for name in HEAD_NAMES} if checkpoint.has_heads else {}
         self._only_shifts = "colbert" in self._heads and _is_identity(self._heads["colbert"][0])
@@ -58,27 +42,13 @@ class M3Encoder:
         weight, bias = load_head(self.checkpoint, name)
         return weight.to(self._device, torch.float32), bias.to(self._device, torch.float32)
 
-    @property
-    def specials(self) -> Ids:
-        """The ids of the special tokens, int32."""
-        return self._tokenizer.specials
-
     def check_outputs(self, outputs: Collection[Output]) -> None:
         """Raise InvalidInput when an output is not to be had from this checkpoint."""
         if not self.checkpoint.has_heads and set(outputs) != {"dense"}:
             raise InvalidInput(f"{self.checkpoint.name} gives dense vectors only", "outputs")
 
-    def encode(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> list[Row]:
-        """Return each text's embedding, all texts in one pass."""
-        return self.encode_post(self.encode_core(self.encode_pre(texts, kind), outputs), outputs)
-
-    def encode_pre(self, texts: Sequence[str], kind: TextKind) -> list[Ids]:
-        """Return each text's token ids with the prefix of its kind, at most `max_tokens`."""
-        prefix = self.checkpoint.prefix(kind)
-        return self._tokenizer.encode([prefix + text for text in texts])
-
     @torch.inference_mode()
-    def encode_core(self, batch: Sequence[Ids], outputs: Collection[Output]) -> Forward:
+    def encode_core(self, batch: Sequence[Ids], outputs: Collection[Output], /) -> Forward:
         """Run the model over the texts of a batch and compute only what `outputs` need."""
         lengths = [len(ids) for ids in batch]
         packed = np.concatenate(batch)
@@ -110,7 +80,7 @@ class M3Encoder:
         vectors: Floats = (states + bias if self._only_shifts else F.linear(states, weight, bias)).cpu().numpy()
         return vectors
 
-    def encode_post(self, forward: Forward, outputs: Collection[Output]) -> list[Row]:
+    def encode_post(self, forward: Forward, outputs: Collection[Output], /) -> list[Row]:
         """Return each text's embedding from a forward pass."""
         bounds = np.cumsum([0, *forward.lengths])
         texts = len(forward.lengths)

@@ -68,15 +68,6 @@ class ModelRecord:
             return self.query_prefix
         return self.query_prefix.replace("{instruction}", instruction or self.instruction)
 
-    def check_dim(self, dim: int, full: int) -> None:
-        """Raise InvalidInput unless vectors of `full` dimensions may be cut to `dim`."""
-        if dim == full:
-            return
-        if self.smallest_dim is None:
-            raise InvalidInput(f"{self.name} gives {full} dimensions, no other number", "dimensions")
-        if not self.smallest_dim <= dim <= full:
-            raise InvalidInput(f"{self.name} gives {self.smallest_dim} to {full} dimensions, not {dim}", "dimensions")
-
 
 M3_MINI: Final = ModelRecord(
     name="m3-mini",
@@ -174,6 +165,16 @@ RECORDS: Final[tuple[ModelRecord, ...]] = (
     ),
     _e5("large", 1024, "3d7cfbdacd47fdda877c5cd8a79fbcc4f2a574f3", {}),
 )
+
+
+def check_dim(name: str, dim: int, full: int, smallest: int | None) -> None:
+    """Raise InvalidInput unless a model's vectors of `full` dimensions may be cut to `dim`; None: not at all."""
+    if dim == full:
+        return
+    if smallest is None:
+        raise InvalidInput(f"{name} gives {full} dimensions, no other number", "dimensions")
+    if not smallest <= dim <= full:
+        raise InvalidInput(f"{name} gives {smallest} to {full} dimensions, not {dim}", "dimensions")
 
 
 def named(name: str) -> ModelRecord | None:

@@ -1,4 +1,4 @@
-"""From text to dense vectors with Qwen3-Embedding, in the stages of `ray_app.encoder`: pre, core, post."""
+"""From text to dense vectors with Qwen3-Embedding, in the stages of `ray_app.text_encoder`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import torch
 import torch.nn.functional as F
 
 from ray_app.checkpoint import Checkpoint
-from ray_app.encoder import Forward
 from ray_app.precision import dtype_for
 from ray_app.qwen3 import PackedDecoder
+from ray_app.text_encoder import Forward, TextEncoder
 from ray_app.tokenizer import CheckpointTokenizer, Ids
 from ray_app.weights import load_state
 from ray_app.wire import Row
 from shirabe.errors import InvalidInput
 from shirabe.settings import Precision
-from shirabe.types import Floats, Output, TextKind
+from shirabe.types import Floats, Output
 
 # What a text ends with; its state is the vector. The tokeniser adds it, and calls another token the end of a text.
 _LAST: Final = "<|endoftext|>"
 
 
-class Qwen3Encoder:
+class Qwen3Encoder(TextEncoder):
     """Dense vectors of Qwen3-Embedding: the last token's state, cut to the checkpoint's `dim`, of length 1."""
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: Precision = "auto") -> None:
@@ -34,8 +34,7 @@ class Qwen3Encoder:
         """
         if checkpoint.decoder is None:
             raise InvalidInput("not a Qwen3 decoder", str(checkpoint.folder))
-        self.checkpoint = checkpoint
-        self._tokenizer = CheckpointTokenizer(checkpoint.folder, checkpoint.max_tokens, (_LAST,))
+        super().__init__(checkpoint, CheckpointTokenizer(checkpoint.folder, checkpoint.max_tokens, (_LAST,)))
         if self._tokenizer.frame.after.tolist() != self.specials.tolist():
             path = checkpoint.folder / "tokenizer.json"
             raise InvalidInput(f"does not end a text with {_LAST}, as the embedding models' tokenizer does", str(path))
@@ -45,24 +44,10 @@ class Qwen3Encoder:
             state, checkpoint.architecture, checkpoint.decoder, checkpoint.max_tokens, device, dtype
         )
 
-    @property
-    def specials(self) -> Ids:
-        """The ids of the special tokens, int32."""
-        return self._tokenizer.specials
-
     def check_outputs(self, outputs: Collection[Output]) -> None:
         """Raise InvalidInput when an output is not to be had from this checkpoint."""
         if set(outputs) != {"dense"}:
             raise InvalidInput(f"{self.checkpoint.name} gives dense vectors only", "outputs")
-
-    def encode(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> list[Row]:
-        """Return each text's embedding, all texts in one pass."""
-        return self.encode_post(self.encode_core(self.encode_pre(texts, kind), outputs), outputs)
-
-    def encode_pre(self, texts: Sequence[str], kind: TextKind) -> list[Ids]:
-        """Return each text's token ids with the prefix of its kind, at most `max_tokens`."""
-        prefix = self.checkpoint.prefix(kind)
-        return self._tokenizer.encode([prefix + text for text in texts])
 
     @torch.inference_mode()
     def encode_core(self, batch: Sequence[Ids], _: Collection[Output], /) -> Forward:

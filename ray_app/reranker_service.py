@@ -10,16 +10,12 @@ from ray_app import hub
 from ray_app.checkpoint import Checkpoint, read_checkpoint
 from ray_app.config import ServerConfig
 from ray_app.cross_encoder import MAX_TOKENS, CrossEncoder, probabilities
-from ray_app.device import limits, open_device
+from ray_app.device import open_device
+from ray_app.model_queue import ModelQueue
 from ray_app.observer import Observer
-from ray_app.scheduler import Scheduler
-from ray_app.surface.parts import ModelCard, Scored, too_long
-from ray_app.tokenizer import Ids
+from ray_app.surface.parts import ModelCard, Scored
 from shirabe.errors import InvalidInput
 from shirabe.types import Floats
-
-# What the special tokens of a pair may add.
-_EXTRA_TOKENS = 8
 
 
 class CrossReranker:
@@ -29,51 +25,40 @@ class CrossReranker:
         """Load the model and warm it. Raises: NotFound, InvalidInput naming the file."""
         if config.reranker is None:
             raise InvalidInput("no reranker is configured", "reranker")
-        self._device = open_device(config)
+        device = open_device(config)
         self._encoder = CrossEncoder(
-            hub.locate(config.reranker), self._device, cache_dir=config.cache_dir, precision=config.precision
+            hub.locate(config.reranker), device, cache_dir=config.cache_dir, precision=config.precision
         )
         self._encoder.encode_core(self._encoder.encode_pre("warm", ["up"]))
-        self._observer = observer
         self.card = _card(self._encoder.checkpoint)
-        self._scheduler: Scheduler[Floats, float] = Scheduler(
+        self._queue: ModelQueue[Floats, float] = ModelQueue(
             lambda batch, _: self._encoder.encode_core(batch),
             lambda scores, _: scores.tolist(),
-            limits(config, self._device),
+            config,
+            device,
             observer,
+            self.card.max_tokens,
         )
-        self._scheduler.start()
 
     def check(self) -> None:
         """Raise when a stage of the model has died."""
-        self._scheduler.check()
+        self._queue.check()
 
     def reconfigure(self, config: ServerConfig) -> None:
         """Take another token budget and queue limit."""
-        self._scheduler.reconfigure(limits(config, self._device))
+        self._queue.reconfigure(config)
 
     async def score(self, query: str, passages: Sequence[str], *, cut: bool = True) -> Scored:
         """Return the passages' logits, in order. Too long pairs are cut, or refused without `cut`.
 
         Raises: TooLong, Overloaded, Unavailable.
         """
-        longest = self.card.max_tokens
-        lengths: list[int] = []
-
-        def prepare() -> Sequence[Ids]:
-            prepared = self._encoder.encode_pre(query, passages)
-            lengths.extend(map(len, prepared))
-            if not cut and longest in lengths:
-                raise too_long(lengths.index(longest), longest)
-            return prepared
-
-        most = sum(min(len(query) + len(passage) + _EXTRA_TOKENS, longest) for passage in passages)
-        scores = await self._scheduler.submit(prepare, most, frozenset(), "query")
-        truncated = lengths.count(longest)
-        if truncated:
-            self._observer.truncated(truncated)
-        relevances = probabilities(np.array(scores, np.float32)).tolist()
-        return Scored(scores, relevances, sum(lengths), truncated)
+        chars = (len(query) + len(passage) for passage in passages)
+        ran = await self._queue.run(
+            lambda: self._encoder.encode_pre(query, passages), chars, frozenset(), "query", cut=cut
+        )
+        relevances = probabilities(np.array(ran.rows, np.float32)).tolist()
+        return Scored(ran.rows, relevances, ran.tokens, ran.truncated)
 
 
 def reranker_card(config: ServerConfig) -> ModelCard:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, Literal, TypeVar
 
 from ray_app.observer import Observer
+from ray_app.token_budget import cut
 from ray_app.tokenizer import Ids
 from shirabe.errors import Overloaded, ShirabeError, Unavailable
 from shirabe.types import Output
@@ -237,7 +238,7 @@ class Scheduler(Generic[_Raw, _Row]):
         while self._planned or self._lanes["passage"]:
             if not self._planned:
                 window = _take(self._lanes["passage"], self._limits.passage_batch * _WINDOW_BATCHES)
-                self._planned.extend(_cut(sorted(window, key=_length), self._limits.passage_batch))
+                self._planned.extend(cut(sorted(window, key=_length), _length, self._limits.passage_batch))
                 continue
             batch = [item for item in self._planned.popleft() if not item.request.answer.done()]
             if batch:
@@ -261,19 +262,6 @@ def _take(lane: deque[_Item[_Row]], budget: int) -> list[_Item[_Row]]:
             break
         taken.append(lane.popleft())
     return taken
-
-
-def _cut(items: Iterable[_Item[_Row]], budget: int) -> list[list[_Item[_Row]]]:
-    """Cut a list into runs of at most `budget` tokens, one item at least."""
-    batches: list[list[_Item[_Row]]] = []
-    room = 0
-    for item in items:
-        if not batches or len(item.ids) > room:
-            batches.append([])
-            room = budget
-        batches[-1].append(item)
-        room -= len(item.ids)
-    return batches
 
 
 def _as_unavailable(error: Exception) -> ShirabeError:

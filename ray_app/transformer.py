@@ -7,7 +7,7 @@ batch beyond rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
@@ -91,32 +91,41 @@ class PackedTransformer:
 
     def _forward(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
         shape, epsilon = (self._architecture.dim,), self._architecture.epsilon
-        groups = [] if self._varlen else _groups(lengths)
-        bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=self._device)
+        attend = self._varlen_attention(lengths) if self._varlen else self._grouped_attention(lengths)
         for layer in self._layers:
-            qkv = layer.qkv(states)
-            mixed = self._attend_packed(qkv, bounds, max(lengths)) if self._varlen else self._attend(qkv, groups)
+            mixed = attend(layer.qkv(states))
             states = F.layer_norm(states.add_(layer.attention(mixed)), shape, *layer.attention_norm, epsilon)
             states = F.layer_norm(states.add_(layer.down(layer.up(states))), shape, *layer.norm, epsilon)
         return states
 
-    def _attend_packed(self, qkv: Tensor, bounds: Tensor, longest: int) -> Tensor:
-        """Return the attention of every text over itself in one kernel, (tokens, dim)."""
-        heads = self._architecture.heads
-        query, key, value = qkv.view(len(qkv), 3, heads, -1).unbind(1)
-        # A tuple only where more than the result is asked for.
-        mixed = cast(Tensor, varlen_attn(query, key, value, bounds, bounds, longest, longest))
-        return mixed.reshape(len(qkv), -1)
+    def _varlen_attention(self, lengths: Sequence[int]) -> Callable[[Tensor], Tensor]:
+        """Return the attention of every text over itself in one kernel, (tokens, 3 * dim) -> (tokens, dim)."""
+        heads, longest = self._architecture.heads, max(lengths)
+        bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=self._device)
 
-    def _attend(self, qkv: Tensor, groups: Sequence[_Group]) -> Tensor:
+        def attend(qkv: Tensor) -> Tensor:
+            query, key, value = qkv.view(len(qkv), 3, heads, -1).unbind(1)
+            # A tuple only where more than the result is asked for.
+            mixed = cast(Tensor, varlen_attn(query, key, value, bounds, bounds, longest, longest))
+            return mixed.reshape(len(qkv), -1)
+
+        return attend
+
+    def _grouped_attention(self, lengths: Sequence[int]) -> Callable[[Tensor], Tensor]:
+        """Return the same, one call per group of neighbouring texts of equal length."""
         heads, dim = self._architecture.heads, self._architecture.dim
-        if len(groups) == 1:
-            return _attention(qkv, groups[0], heads, dim)
-        mixed = qkv.new_empty((qkv.shape[0], dim))
-        for group in groups:
-            rows = slice(group.start, group.start + group.count * group.length)
-            mixed[rows] = _attention(qkv[rows], group, heads, dim)
-        return mixed
+        groups = _groups(lengths)
+
+        def attend(qkv: Tensor) -> Tensor:
+            if len(groups) == 1:
+                return _attention(qkv, groups[0], heads, dim)
+            mixed = qkv.new_empty((qkv.shape[0], dim))
+            for group in groups:
+                rows = slice(group.start, group.start + group.count * group.length)
+                mixed[rows] = _attention(qkv[rows], group, heads, dim)
+            return mixed
+
+        return attend
 
 
 @contextmanager

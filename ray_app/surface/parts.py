@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ray_app.models import check_dim
 from ray_app.problems import TooLong
 from ray_app.scheduler import Lane
 from ray_app.wire import Row
-from shirabe.errors import InvalidInput, NotFound
+from shirabe.errors import NotFound
 from shirabe.types import Output, TextKind
 
 
@@ -43,12 +44,8 @@ class ModelCard:
 
     def check_dimensions(self, dimensions: int | None) -> None:
         """Raise InvalidInput when vectors may not be cut to so many dimensions."""
-        if dimensions is None or dimensions == self.dim:
-            return
-        if self.smallest_dim is None:
-            raise InvalidInput(f"{self.name} gives {self.dim} dimensions, no other number", "dimensions")
-        if not self.smallest_dim <= dimensions <= self.dim:
-            raise InvalidInput(f"{self.name} gives {self.smallest_dim} to {self.dim} dimensions", "dimensions")
+        if dimensions is not None:
+            check_dim(self.name, dimensions, self.dim, self.smallest_dim)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest_asyncio
+from waiting import until
 
 from ray_app.client import ModelClient
 from shirabe.cli.models_process import Ready
@@ -36,16 +37,6 @@ class Served:
         applications = (await self.dashboard.get("/api/serve/applications/")).raise_for_status().json()["applications"]
         found: list[dict[str, Any]] = applications["models"]["deployments"]["embedder"]["replicas"]
         return [one for one in found if one["state"] == "RUNNING"]
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait on a condition that only asking tells."""
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not await condition():  # noqa: ASYNC110 - Serve has no event for it
-                await asyncio.sleep(0.5)
-    except TimeoutError:
-        raise AssertionError(f"it never happened: {what}") from None
 
 
 @asynccontextmanager
@@ -111,9 +102,9 @@ async def test_load_brings_a_replica_and_quiet_takes_it_away(served: Served) -> 
     async with httpx.AsyncClient(base_url=served.url, timeout=PATIENCE_S) as http, asyncio.TaskGroup() as callers:
         for _ in range(8):
             callers.create_task(caller(http))
-        await until(two, "a second replica under load")
+        await until(two, "a second replica under load", PATIENCE_S)
         stop.set()
-    await until(one, "one replica after the load")
+    await until(one, "one replica after the load", PATIENCE_S)
 
 
 async def test_more_than_the_queue_holds_is_answered_and_forgotten(served: Served) -> None:
@@ -125,7 +116,7 @@ async def test_more_than_the_queue_holds_is_answered_and_forgotten(served: Serve
         async def empty() -> bool:
             return bool((await http.get("/m3/info")).json()["queued_tokens"] == 0)
 
-        await until(empty, "an empty queue")
+        await until(empty, "an empty queue", PATIENCE_S)
         assert await _post(http, [TEXT]) == 200
 
 
@@ -153,6 +144,6 @@ async def test_a_killed_replica_costs_no_passage(served: Served) -> None:
             assert "embedder" in " ".join(victim.cmdline())
             victim.kill()
         assert [task.result() for task in tasks] == [24] * 3
-        await until(replaced, "another replica in its place")
+        await until(replaced, "another replica in its place", PATIENCE_S)
     finally:
         await client.close()

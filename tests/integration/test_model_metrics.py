@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import httpx
+from waiting import until
 
 from shirabe.cli.models_process import Ready
 
@@ -24,12 +23,14 @@ async def test_tokens_queue_fill_waits_and_cuts_are_counted(models_ready: Ready)
         for kind in ("query", "passage"):
             body = {"texts": ["在庫 order " * 4000], "kind": kind, "outputs": ["dense"]}
             assert (await http.post(f"{models_ready.url}/m3/encode", json=body)).headers["X-Truncated"] == "1"
-        missing = set(SERIES)
-        async with asyncio.timeout(PATIENCE_S):
-            while missing:
-                page = (await http.get(models_ready.metrics_url)).text
-                missing = {name for name in SERIES if f"{name}{{" not in page}
-                await asyncio.sleep(0.5)
+        page = ""
+
+        async def all_there() -> bool:
+            nonlocal page
+            page = (await http.get(str(models_ready.metrics_url))).text
+            return all(f"{name}{{" in page for name in SERIES)
+
+        await until(all_there, "every series on the metrics page", PATIENCE_S)
     waits = [line for line in page.splitlines() if line.startswith("ray_shirabe_lane_wait_seconds_count")]
     assert {lane for lane in ("query", "passage") if any(f'lane="{lane}"' in line for line in waits)} == {
         "query",

@@ -73,6 +73,11 @@ def submit(
     return asyncio.create_task(scheduler.submit(lambda: texts, sum(map(len, texts)), outputs, lane))
 
 
+def waiting(scheduler: Scheduler[list[int], int], lane: Lane) -> int:
+    """Texts that are ready for a batch; `queued_tokens` counts those that are still being tokenised, too."""
+    return len(scheduler._lanes[lane])
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - the scheduler has no event for it
@@ -102,8 +107,7 @@ async def test_callers_share_a_batch() -> None:
         first = submit(scheduler, [text(0, 10)], "passage")
         await model.in_forward()
         others = [submit(scheduler, [text(name, 10)], "passage") for name in range(1, 6)]
-        # Texts that are still being tokenised count as queued, too.
-        await until(lambda: len(scheduler._lanes["passage"]) == 5)
+        await until(lambda: waiting(scheduler, "passage") == 5)
         model.gate.set()
         assert await asyncio.gather(first, *others) == [[0], [1], [2], [3], [4], [5]]
     assert [len(batch) for batch in model.batches] == [1, 5]
@@ -119,7 +123,7 @@ async def test_a_batch_computes_what_any_of_its_callers_asked_for() -> None:
             submit(scheduler, [text(1, 10)], "query", frozenset({"sparse"})),
             submit(scheduler, [text(2, 10)], "query", frozenset({"bits"})),
         ]
-        await until(lambda: scheduler.queued_tokens == 30)
+        await until(lambda: waiting(scheduler, "query") == 2)
         model.gate.set()
         await asyncio.gather(first, *others)
     assert model.outputs == [DENSE, {"sparse", "bits"}]
@@ -132,7 +136,7 @@ async def test_a_query_waits_for_one_batch_of_passages_at_most() -> None:
         ingest = submit(scheduler, [text(name, 50) for name in range(20)], "passage")
         await model.in_forward()
         query = submit(scheduler, [text(99, 8)], "query")
-        await until(lambda: scheduler.queued_tokens == 20 * 50 + 8)
+        await until(lambda: waiting(scheduler, "query") == 1)
         model.gate.set()
         assert await query == [99]
         assert await ingest == list(range(20))
@@ -251,11 +255,11 @@ async def test_closing_tells_who_waits() -> None:
     model = FakeModel()
     model.gate.clear()
     async with running(model) as scheduler:
-        waiting = submit(scheduler, [text(0, 10)], "query")
+        caller = submit(scheduler, [text(0, 10)], "query")
         await model.in_forward()
         await scheduler.close()
         with pytest.raises(Unavailable):
-            await waiting
+            await caller
 
 
 async def test_other_limits_hold_from_the_next_request_on() -> None:

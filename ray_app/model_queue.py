@@ -1,0 +1,96 @@
+"""One model behind a scheduler: what waits, what was cut, and which limits hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+
+from ray_app.config import ServerConfig
+from ray_app.device import limits
+from ray_app.observer import Observer
+from ray_app.scheduler import Lane, Scheduler
+from ray_app.surface.parts import too_long
+from ray_app.tokenizer import Ids
+from shirabe.types import Output
+
+_Raw = TypeVar("_Raw")
+_Row = TypeVar("_Row")
+
+# What the prefix and the special tokens may add to a text.
+_EXTRA_TOKENS = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ran(Generic[_Row]):
+    """One row per text; `tokens` is how many the model saw in all, `truncated` how many texts were cut."""
+
+    rows: list[_Row]
+    tokens: int
+    truncated: int
+
+
+class ModelQueue(Generic[_Raw, _Row]):
+    """Runs many callers' texts through one model. Built inside a running event loop."""
+
+    def __init__(
+        self,
+        core: Callable[[Sequence[Ids], frozenset[Output]], _Raw],
+        post: Callable[[_Raw, frozenset[Output]], Sequence[_Row]],
+        config: ServerConfig,
+        device: torch.device,
+        observer: Observer,
+        longest: int,
+    ) -> None:
+        """Start taking work for a model's last two stages; `longest` is its longest input, tokens."""
+        self._device = device
+        self._observer = observer
+        self._longest = longest
+        self._scheduler: Scheduler[_Raw, _Row] = Scheduler(core, post, limits(config, device), observer)
+        self._scheduler.start()
+
+    @property
+    def queued_tokens(self) -> int:
+        """Tokens that wait or run."""
+        return self._scheduler.queued_tokens
+
+    def check(self) -> None:
+        """Raise when a stage of the model has died."""
+        self._scheduler.check()
+
+    def reconfigure(self, config: ServerConfig) -> None:
+        """Take another token budget and queue limit."""
+        self._scheduler.reconfigure(limits(config, self._device))
+
+    async def run(
+        self,
+        prepare: Callable[[], Sequence[Ids]],
+        chars: Iterable[int],
+        outputs: frozenset[Output],
+        lane: Lane,
+        *,
+        cut: bool,
+    ) -> Ran[_Row]:
+        """Return one row per text that `prepare` tokenises, which have so many characters each.
+
+        Too long ones are cut, or refused without `cut`.
+
+        Raises: TooLong, Overloaded, Unavailable, what `prepare` raises.
+        """
+        lengths: list[int] = []
+
+        def prepared() -> Sequence[Ids]:
+            ids = prepare()
+            lengths.extend(map(len, ids))
+            if not cut and self._longest in lengths:
+                raise too_long(lengths.index(self._longest), self._longest)
+            return ids
+
+        most = sum(min(count + _EXTRA_TOKENS, self._longest) for count in chars)
+        rows = await self._scheduler.submit(prepared, most, outputs, lane)
+        truncated = lengths.count(self._longest)
+        if truncated:
+            self._observer.truncated(truncated)
+        return Ran(rows, sum(lengths), truncated)
