@@ -15,8 +15,9 @@ from ray_app.precision import dtype_for
 from ray_app.transformer import PackedTransformer
 from shirabe.settings import Precision
 
-# Measured on two cores: below, ONNX Runtime takes half of torch's time; above, what it pads costs more than it gains.
-_SHORT_TOKENS: Final = 128
+# Measured on two cores in fp32: below, ONNX Runtime takes half of torch's time; above, what it pads costs more than it
+# gains.
+_SHORT_TOKENS: Final = 96
 
 
 class Transformer(Protocol):
@@ -42,7 +43,7 @@ class CpuTransformer:
 def open_transformer(
     tensors: Mapping[str, Tensor], architecture: Architecture, device: torch.device, precision: Precision
 ) -> Transformer:
-    """Return what runs a checkpoint's layers; `auto` is fp16 on a GPU and fp32 on a CPU.
+    """Return what runs a checkpoint's layers.
 
     Raises: InvalidInput naming a tensor that is missing, or for a precision that the device does not have.
     """

@@ -133,7 +133,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "headless"
         m3_mini.build(folder, NO_HEADS, "headless")
-        encoder = M3Encoder(read_checkpoint(folder), torch.device("cpu"))
+        encoder = M3Encoder(read_checkpoint(folder), torch.device("cpu"), "fp32")
         ids = encoder.encode_pre(chunks, "passage")
         wanted = targets(chunks, ids, encoder.specials)
         # Japanese is the smaller part of most collections; half and half serves both.

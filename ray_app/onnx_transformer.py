@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -34,7 +35,8 @@ class OnnxTransformer:
 
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
         """
-        packed = self._embeddings(ids, lengths).numpy()
+        with _one_thread():
+            packed = self._embeddings(ids, lengths).numpy()
         texts, longest = len(lengths), max(lengths)
         if texts * longest == len(packed):
             padded = packed.reshape(texts, longest, -1)
@@ -45,3 +47,14 @@ class OnnxTransformer:
         [states] = self._session.run(None, {STATES: padded, LENGTHS: np.asarray(lengths, np.int32)})
         rows = [states[text, :length] for text, length in enumerate(lengths)]
         return torch.from_numpy(rows[0] if texts == 1 else np.concatenate(rows))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch's other threads asleep: after a piece of work they spin on the cores that the runtime needs."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

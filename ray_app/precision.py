@@ -7,6 +7,7 @@ from typing import Final
 
 import torch
 
+from ray_app.models import Family
 from shirabe.errors import InvalidInput
 from shirabe.settings import Precision
 
@@ -15,15 +16,32 @@ _DTYPES: Final[Mapping[Precision, torch.dtype]] = {
     "fp16": torch.float16,
     "bf16": torch.bfloat16,
 }
+# What `auto` is on a GPU: the models of a family were trained in it, or lose nothing in it.
+HALVES: Final[Mapping[Family, torch.dtype]] = {
+    "bert": torch.float16,
+    "xlm-roberta": torch.float16,
+    "qwen3": torch.bfloat16,
+}
 
 
 def dtype_for(precision: Precision, device: torch.device, half: torch.dtype = torch.float16) -> torch.dtype:
-    """Return the dtype of a setting; `auto` is fp32 on a CPU, and `half`, as the model was trained, elsewhere.
+    """Return the dtype of a setting; `auto` is what the device has matrix units for.
+
+    That is `half`, as the model was trained, on a GPU, bf16 on a CPU with AMX, and fp32 on another.
 
     Raises: InvalidInput for int8, which torch does not run here.
     """
     if precision == "auto":
-        return torch.float32 if device.type == "cpu" else half
+        if device.type != "cpu":
+            return half
+        return torch.bfloat16 if torch.cpu.get_capabilities().get("amx_bf16") else torch.float32
     if precision not in _DTYPES:
         raise InvalidInput(f"{precision} is for BERT and XLM-R models on a CPU", "models.precision")
     return _DTYPES[precision]
+
+
+def dtype_name(precision: Precision, device: torch.device, family: Family) -> str:
+    """Return the name of what a model that was loaded computes in: a dtype of torch, or `int8`."""
+    if precision == "int8":
+        return precision
+    return str(dtype_for(precision, device, HALVES[family])).removeprefix("torch.")

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from ray_app.checkpoint import Checkpoint
-from ray_app.precision import dtype_for
+from ray_app.precision import HALVES, dtype_for
 from ray_app.qwen3 import PackedDecoder
 from ray_app.text_encoder import Forward, TextEncoder
 from ray_app.tokenizer import CheckpointTokenizer, Ids
@@ -39,7 +39,7 @@ class Qwen3Encoder(TextEncoder):
             path = checkpoint.folder / "tokenizer.json"
             raise InvalidInput(f"does not end a text with {_LAST}, as the embedding models' tokenizer does", str(path))
         state = load_state(checkpoint.folder)
-        dtype = dtype_for(precision, device, half=torch.bfloat16)
+        dtype = dtype_for(precision, device, HALVES[checkpoint.family])
         self._decoder = PackedDecoder(
             state, checkpoint.architecture, checkpoint.decoder, checkpoint.max_tokens, device, dtype
         )

@@ -37,9 +37,9 @@ _ENVIRONMENT: Final = {
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
     # Ray's workers run at nice 15 by default; here they answer queries next to the search engine.
     "RAY_worker_niceness": "0",
-    # torch's threads sleep between pieces of work instead of spinning. Alone on the machine a query takes 5 ms more;
-    # with anything else running (the search engine does) it takes a tenth.
-    "OMP_WAIT_POLICY": "PASSIVE",
+    # torch's threads spin between two pieces of a forward pass, for about a millisecond, and sleep between two passes:
+    # waking them for each piece takes longer than a query does, and to spin on takes a core from the search engine.
+    "GOMP_SPINCOUNT": "20000",
 }
 
 

@@ -7,11 +7,10 @@ batch beyond rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -20,10 +19,6 @@ from torch.nn.attention.varlen import varlen_attn
 
 from ray_app.encoder_state import EncoderState, Pair, TokenEmbeddings
 from ray_app.linear import Linear
-
-# Up to here the pieces between two barriers are so short that a second thread, which sleeps between them, gains nothing
-# on an idle machine and is waited for on a busy one.
-_ONE_THREAD_TOKENS: Final = 48
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,10 +81,7 @@ class PackedTransformer:
 
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
         """
-        with _threads_for(len(ids)):
-            return self._forward(self._embeddings(ids, lengths), lengths)
-
-    def _forward(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
+        states = self._embeddings(ids, lengths)
         shape, epsilon = (self._architecture.dim,), self._architecture.epsilon
         attend = self._varlen_attention(lengths) if self._varlen else self._grouped_attention(lengths)
         for layer in self._layers:
@@ -126,16 +118,6 @@ class PackedTransformer:
             return mixed
 
         return attend
-
-
-@contextmanager
-def _threads_for(tokens: int) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if tokens <= _ONE_THREAD_TOKENS else threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _attention(qkv: Tensor, group: _Group, heads: int, dim: int) -> Tensor:

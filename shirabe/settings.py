@@ -84,7 +84,8 @@ class ModelSettings(Section):
     threads: int = Field(0, ge=0, description="Torch threads of a replica, 0: all cores")
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`")
     precision: Precision = Field(
-        "auto", description="`auto` (fp16 on a GPU, fp32 on a CPU), `fp32`, `fp16`, `bf16`, or, on a CPU, `int8`"
+        "auto",
+        description="`fp32`, `fp16`, `bf16`, on a CPU `int8`; `auto`: fp16 on a GPU, on a CPU bf16 with AMX, else fp32",
     )
     min_replicas: int = Field(1, ge=1, description="Autoscaling floor of the embedder")
     max_replicas: int = Field(1, ge=1, description="Autoscaling ceiling of the embedder")

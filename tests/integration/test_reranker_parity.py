@@ -45,7 +45,7 @@ def theirs(folder: Path) -> Any:
 
 
 def _ours(folder: Path, max_tokens: int) -> CrossEncoder:
-    return CrossEncoder(folder, torch.device("cpu"), max_tokens, folder.parent / "cache")
+    return CrossEncoder(folder, torch.device("cpu"), max_tokens, folder.parent / "cache", "fp32")
 
 
 @pytest.mark.parametrize("max_tokens", [512, 1024, 8192])

@@ -131,7 +131,7 @@ class _Named:
         return torch.full((len(ids), 1), self._number)
 
 
-@pytest.mark.parametrize(("lengths", "number"), [((17,), 1.0), ((4, 60), 1.0), ((4, 65), 2.0), ((400,), 2.0)])
+@pytest.mark.parametrize(("lengths", "number"), [((17,), 1.0), ((4, 48), 1.0), ((4, 49), 2.0), ((400,), 2.0)])
 def test_what_is_short_when_padded_goes_to_the_backend_for_it(lengths: Sequence[int], number: float) -> None:
     backend = CpuTransformer(_Named(1.0), _Named(2.0))
 
