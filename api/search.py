@@ -13,7 +13,7 @@ from api.arrangement import Ranked, by_page, diverse, page_keys, together
 from api.limits import checked
 from api.rerank import ForeignTokens, LateWeights, combine, late_scores
 from api.stages import Progress, StageTimeouts, within
-from shirabe.errors import InvalidInput, Transient, Unavailable
+from shirabe.errors import Forbidden, InvalidInput, NotFound, Transient, Unavailable
 from shirabe.fusion import reciprocal_rank_fusion
 from shirabe.protocols import Embedder, Reranker, Store
 from shirabe.settings import SearchSettings
@@ -21,6 +21,9 @@ from shirabe.types import Embedding, Floats, Hit, LegHit, Output, Query, Rerank,
 
 CROSS_DEPTH = 20
 """Candidates that late interaction finds worth a cross-encoder."""
+
+# Not only what passes: a provider may refuse the key or lack the model, and whoever searches cannot mend that.
+_MODEL_GONE = (Transient, Forbidden, NotFound)
 
 T = TypeVar("T")
 Legs = dict[str, list[LegHit]]
@@ -103,7 +106,7 @@ class SearchPath:
             with progress.stage("embed"):
                 asked = self._embedding_of(query, wanted, progress)
                 return await within(self._timeouts.embed_s, asked, "the embedding model")
-        except Transient as error:
+        except _MODEL_GONE as error:
             if query.mode in ("dense", "sparse"):
                 raise Unavailable(f"mode {query.mode} needs the embedding model: {error.message}") from error
             progress.degraded.append("embedder")
@@ -194,7 +197,7 @@ class SearchPath:
             with progress.stage("cross"):
                 asked = self._reranker.rerank(query.text, passages)
                 scores = await within(self._timeouts.rerank_s, asked, "the reranker")
-        except Transient:
+        except _MODEL_GONE:
             progress.degraded.append("rerank")
             return list(ranked)
         return [*_reordered(worth, scores, "cross"), *rest]

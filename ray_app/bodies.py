@@ -82,8 +82,20 @@ def check_size(place: str, texts: Sequence[str]) -> None:
 
 
 def check_texts(place: str, texts: Sequence[str]) -> None:
-    """Raise InvalidInput for a text with nothing in it, TooLarge as `check_size` does."""
+    """Raise InvalidInput naming a text with nothing in it, TooLarge as `check_size` does."""
     check_size(place, texts)
+    check_filled(place, texts)
+
+
+def check_filled(place: str, texts: Sequence[str]) -> None:
+    """Raise InvalidInput naming a text with nothing in it: a vector of nothing would match anything."""
     empty = next((number for number, text in enumerate(texts) if not text or text.isspace()), None)
     if empty is not None:
         raise InvalidInput("is empty", f"{place}.{empty}")
+
+
+def check_query(query: str) -> None:
+    """Raise InvalidInput for a query with nothing in it, TooLarge for too long a one."""
+    check_size("query", [query])
+    if not query or query.isspace():
+        raise InvalidInput("is empty", "query")

@@ -67,7 +67,8 @@ class ModelClient:
     async def embed(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> list[Embedding]:
         """Return one embedding per text, in order. Many texts are sent in several requests, a few at a time.
 
-        Raises: InvalidInput, Unavailable, Overloaded, Timeout.
+        Raises: InvalidInput; Forbidden when the server's provider, or the server, does not take the key, NotFound when
+            the provider lacks the model; Unavailable, Overloaded, Timeout.
         """
         if not outputs:
             raise InvalidInput("ask for one output at least", "outputs")

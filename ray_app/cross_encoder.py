@@ -14,7 +14,7 @@ from torch import Tensor
 from ray_app.backend import open_transformer
 from ray_app.checkpoint import read_checkpoint
 from ray_app.token_budget import cut
-from ray_app.tokenizer import CheckpointTokenizer, Ids
+from ray_app.tokenizer import CheckpointTokenizer, Ids, Tokenised
 from ray_app.weights import load_state
 from shirabe.errors import InvalidInput
 from shirabe.settings import Precision
@@ -83,7 +83,7 @@ class CrossEncoder:
             logits[batch] = self.encode_core([pairs[index] for index in batch])
         return logits
 
-    def encode_pre(self, query: str, passages: Sequence[str]) -> list[Ids]:
+    def encode_pre(self, query: str, passages: Sequence[str]) -> Tokenised:
         """Return the token ids of each pair; the query is tokenised once and the passage is cut.
 
         Raises: InvalidInput for what is no text.

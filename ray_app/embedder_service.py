@@ -11,6 +11,7 @@ from ray_app.device import open_device
 from ray_app.encoder import M3Encoder
 from ray_app.model_queue import ModelQueue
 from ray_app.observer import Observer
+from ray_app.precision import dtype_name
 from ray_app.qwen3_encoder import Qwen3Encoder
 from ray_app.scheduler import Lane
 from ray_app.surface.parts import Encoded, ModelCard
@@ -36,7 +37,7 @@ class Embedder:
             self._encoder: TextEncoder = M3Encoder(checkpoint, device, config.precision)
         else:
             self._encoder = Qwen3Encoder(checkpoint, device, config.precision)
-        self.card = _card(checkpoint)
+        self.card = _card(checkpoint, dtype_name(config.precision, device, checkpoint.family))
         self._encoder.encode(["warm up"], "query", self.card.outputs)
         self._queue: ModelQueue[Forward, Row] = ModelQueue(
             self._encoder.encode_core, self._encoder.encode_post, config, device, observer, self.card.max_tokens
@@ -46,6 +47,10 @@ class Embedder:
     def queued_tokens(self) -> int:
         """Tokens that wait or run."""
         return self._queue.queued_tokens
+
+    @property
+    def usage(self) -> None:
+        """Nothing: the model is our own."""
 
     def check(self) -> None:
         """Raise when a stage of the model has died."""
@@ -69,7 +74,7 @@ class Embedder:
         return Encoded(ran.rows, ran.tokens, ran.truncated)
 
 
-def _card(checkpoint: Checkpoint) -> ModelCard:
+def _card(checkpoint: Checkpoint, dtype: str) -> ModelCard:
     return ModelCard(
         name=checkpoint.name,
         revision=checkpoint.revision,
@@ -78,5 +83,6 @@ def _card(checkpoint: Checkpoint) -> ModelCard:
         smallest_dim=checkpoint.record.smallest_dim,
         outputs=checkpoint.record.outputs,
         pooling=checkpoint.pooling,
+        dtype=dtype,
         prefixes={"query": checkpoint.query_prefix, "passage": checkpoint.passage_prefix},
     )

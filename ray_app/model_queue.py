@@ -13,7 +13,7 @@ from ray_app.device import limits
 from ray_app.observer import Observer
 from ray_app.scheduler import Lane, Scheduler
 from ray_app.surface.parts import too_long
-from ray_app.tokenizer import Ids
+from ray_app.tokenizer import Ids, Tokenised
 from shirabe.types import Output
 
 _Raw = TypeVar("_Raw")
@@ -48,7 +48,7 @@ class ModelQueue(Generic[_Raw, _Row]):
         self._device = device
         self._observer = observer
         self._longest = longest
-        self._scheduler: Scheduler[_Raw, _Row] = Scheduler(core, post, limits(config, device), observer)
+        self._scheduler: Scheduler[_Raw, _Row] = Scheduler(_telling(core), post, limits(config, device), observer)
         self._scheduler.start()
 
     @property
@@ -66,7 +66,7 @@ class ModelQueue(Generic[_Raw, _Row]):
 
     async def run(
         self,
-        prepare: Callable[[], Sequence[Ids]],
+        prepare: Callable[[], Tokenised],
         chars: Iterable[int],
         outputs: frozenset[Output],
         lane: Lane,
@@ -79,18 +79,35 @@ class ModelQueue(Generic[_Raw, _Row]):
 
         Raises: TooLong, Overloaded, Unavailable, what `prepare` raises.
         """
-        lengths: list[int] = []
+        prepared = Tokenised((), ())
 
-        def prepared() -> Sequence[Ids]:
-            ids = prepare()
-            lengths.extend(map(len, ids))
-            if not cut and self._longest in lengths:
-                raise too_long(lengths.index(self._longest), self._longest)
-            return ids
+        def tokenise() -> Tokenised:
+            nonlocal prepared
+            prepared = prepare()
+            if prepared.cut and not cut:
+                raise too_long(prepared.cut[0], self._longest)
+            return prepared
 
         most = sum(min(count + _EXTRA_TOKENS, self._longest) for count in chars)
-        rows = await self._scheduler.submit(prepared, most, outputs, lane)
-        truncated = lengths.count(self._longest)
+        rows = await self._scheduler.submit(tokenise, most, outputs, lane)
+        truncated = len(prepared.cut)
         if truncated:
             self._observer.truncated(truncated)
-        return Ran(rows, sum(lengths), truncated)
+        return Ran(rows, sum(map(len, prepared)), truncated)
+
+
+def _telling(
+    core: Callable[[Sequence[Ids], frozenset[Output]], _Raw],
+) -> Callable[[Sequence[Ids], frozenset[Output]], _Raw]:
+    """Return a stage that says in Python's own words when the device has no memory left, and gives back what it can."""
+
+    def told(batch: Sequence[Ids], outputs: frozenset[Output]) -> _Raw:
+        try:
+            return core(batch, outputs)
+        except torch.OutOfMemoryError as error:
+            message = str(error)
+        # Not while the error is at hand: it holds the tensors of the pass that failed.
+        torch.cuda.empty_cache()
+        raise MemoryError(message)
+
+    return told

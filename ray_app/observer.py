@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ray_app.providers.usage import Usage
     from ray_app.scheduler import Lane
 
 
@@ -23,5 +24,11 @@ class Observer:
     def rejected(self) -> None:
         """Hear of a request that was refused because the queue is full."""
 
+    def out_of_memory(self) -> None:
+        """Hear of a batch for which there was not enough memory."""
+
     def truncated(self, texts: int) -> None:
         """Hear of texts that were cut to the longest input of the model."""
+
+    def used(self, usage: Usage) -> None:
+        """Hear what a provider was used for since this was last told."""

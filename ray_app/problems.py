@@ -34,6 +34,8 @@ STATUSES: Final[Statuses] = {
     TooLong: (413, "Too large"),
     InvalidInput: (400, "Invalid input"),
     Unauthorized: (401, "Unauthorized"),
+    # A provider does not let the server in. No client sends again after it, and ours takes it for what it is.
+    Forbidden: (403, "Forbidden"),
     NotFound: (404, "Not found"),
     Overloaded: (429, "Overloaded"),
     Timeout: (504, "Timeout"),

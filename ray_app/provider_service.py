@@ -35,6 +35,7 @@ class ProviderService:
         self._observer = observer
         self._queue_tokens = config.queue_tokens
         self._queued = 0
+        self._told = self.usage
         model = self._embedder.model
         info = identity(config)
         self.card = ModelCard(
@@ -70,12 +71,14 @@ class ProviderService:
     ) -> Encoded:
         """Return the vector of each text. Texts estimated to be too long are cut, or refused without `cut`.
 
+        A vendor that cuts by itself knows better than the estimate which to refuse; how many it cut it does not say.
+
         Raises: InvalidInput for another output, TooLong, Forbidden, NotFound, Overloaded, Unavailable, Timeout.
         """
         if outputs - set(self.card.outputs):
             raise InvalidInput(f"{self.card.name} gives dense vectors only", "outputs")
         long = [number for number, text in enumerate(texts) if self._embedder.cuts(text)]
-        if long and not cut:
+        if long and not cut and not self._embedder.model.truncates:
             raise too_long(long[0], self.card.max_tokens)
         tokens = sum(min(estimated_tokens(text), self.card.max_tokens) for text in texts)
         if self._queued and self._queued + tokens > self._queue_tokens:
@@ -83,12 +86,15 @@ class ProviderService:
             raise Overloaded(f"about {self._queued} tokens wait for the provider already", _RETRY_AFTER_S)
         self._count(tokens)
         try:
-            vectors, billed = await self._embedder.encode(texts, kind, lane)
+            vectors, billed = await self._embedder.encode(texts, kind, lane, cut=cut)
         finally:
             self._count(-tokens)
-        if long:
-            self._observer.truncated(len(long))
-        return Encoded([Row(dense=vector) for vector in vectors], billed, len(long))
+            before, self._told = self._told, self.usage
+            self._observer.used(self._told.since(before))
+        truncated = len(long) if cut else 0
+        if truncated:
+            self._observer.truncated(truncated)
+        return Encoded([Row(dense=vector) for vector in vectors], billed, truncated)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,7 +1,8 @@
 """Batches by tokens, not by requests: many callers' texts through three stages, each in a thread of its own.
 
 Queries overtake passages; a batch of passages is small enough that a query never waits long for one; a full queue is an
-answer (`Overloaded`), not a wait; when a stage dies every caller gets the error.
+answer (`Overloaded`), not a wait; when a stage dies every caller gets the error. A batch that is too large for the
+memory is halved; only a text that is too large by itself fails.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _QUERY_RUN: Final = 16
 # Passages are sorted by length within this many batches' worth, taken in order of arrival: long ones do not starve.
 _WINDOW_BATCHES: Final = 8
 _FIRST_GUESS_TOKENS_S: Final = 2000.0
+# What else takes the memory may be gone after this.
+_MEMORY_WAIT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,8 @@ class Scheduler(Generic[_Raw, _Row]):
     ) -> None:
         """Take the model's last two stages, sync; the first, tokenising, comes with each request.
 
-        core: runs the model over a batch of texts' token ids. post: gives one row per text of the batch. observer: is
-        told of the work.
+        core: runs the model over a batch of texts' token ids; MemoryError says that it may run over a smaller one.
+        post: gives one row per text of the batch. observer: is told of the work.
         """
         self._core = core
         self._post = post
@@ -134,7 +137,7 @@ class Scheduler(Generic[_Raw, _Row]):
 
         most_tokens: what `prepare` may give at most, tokens; it is held in the queue until the count is known.
 
-        Raises: Overloaded when the queue is full, Unavailable when a stage died, what `prepare` raises.
+        Raises: Overloaded when the queue is full or the memory, Unavailable when a stage died, what `prepare` raises.
         """
         self.check()
         with self._room(most_tokens):
@@ -187,7 +190,12 @@ class Scheduler(Generic[_Raw, _Row]):
                 self._tell_waits(batch)
                 outputs = frozenset[Output]().union(*(item.request.outputs for item in batch))
                 begun = time.perf_counter()
-                raw = await loop.run_in_executor(self._core_thread, self._core, [item.ids for item in batch], outputs)
+                ids = [item.ids for item in batch]
+                try:
+                    raw = await loop.run_in_executor(self._core_thread, self._core, ids, outputs)
+                except MemoryError:
+                    self._halve(batch)
+                    continue
                 self._measure(batch, time.perf_counter() - begun)
                 if finishing is not None:
                     await finishing
@@ -203,8 +211,27 @@ class Scheduler(Generic[_Raw, _Row]):
             rows = await asyncio.get_running_loop().run_in_executor(self._post_thread, self._post, raw, outputs)
             for item, row in zip(batch, rows, strict=True):
                 item.request.put(item.index, row)
+        except MemoryError:
+            self._refuse(batch)
         except Exception as error:
             self._fail(_as_unavailable(error))
+
+    def _halve(self, batch: list[_Item[_Row]]) -> None:
+        """Lay a batch that found no memory in front of the others, in two parts; refuse one that has no parts."""
+        if len(batch) == 1:
+            self._refuse(batch)
+            return
+        self._observer.out_of_memory()
+        middle = len(batch) // 2
+        self._planned.extendleft((batch[middle:], batch[:middle]))
+
+    def _refuse(self, batch: Sequence[_Item[_Row]]) -> None:
+        """Fail the callers of a batch that found no memory; the others go on."""
+        self._observer.out_of_memory()
+        tokens = sum(map(_length, batch))
+        for request in {item.request for item in batch}:
+            if not request.answer.done():
+                request.answer.set_exception(Overloaded(f"not enough memory for {tokens} tokens now", _MEMORY_WAIT_S))
 
     def _measure(self, batch: Sequence[_Item[_Row]], seconds: float) -> None:
         tokens = sum(len(item.ids) for item in batch)

@@ -17,14 +17,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from ray_app import hub, m3_mini, provider_service, ray_node
 from ray_app.checkpoint import read_checkpoint
 from ray_app.config import ServerConfig
-from shirabe.errors import InvalidInput, ShirabeError
+from ray_app.weight_files import require_whole
+from shirabe.errors import InvalidInput, ShirabeError, Unavailable
 from shirabe.ports import LOOPBACK, require_free_port
 
 APPLICATION: Final = "models"
@@ -71,18 +72,20 @@ def _serving(config: ServerConfig) -> Iterator[dict[str, str]]:
     # What is wrong with a checkpoint is said here, not in the log of a replica that Serve starts again and again.
     if config.provider is None:
         folder = m3_mini.resolve(config.model, config.cache_dir)
-        read_checkpoint(
+        checkpoint = read_checkpoint(
             folder,
             config.max_tokens,
             dim=config.dimensions,
             instruction=config.instruction,
             cache_dir=config.cache_dir,
         )
+        require_whole(folder, checkpoint.sha256)
         config = config.model_copy(update={"model": str(folder)})
     else:
         provider_service.identity(config)
     if config.reranker is not None:
-        read_checkpoint(hub.locate(config.reranker), role="reranker", cache_dir=config.cache_dir)
+        folder = hub.locate(config.reranker)
+        require_whole(folder, read_checkpoint(folder, role="reranker", cache_dir=config.cache_dir).sha256)
     config = config.model_copy(update={"port": require_free_port(LOOPBACK, config.port)})
     ray_folder, token = ray_node.prepare(config.state_dir)
 
@@ -100,7 +103,10 @@ def _serving(config: ServerConfig) -> Iterator[dict[str, str]]:
             # A replica answers within the bound by itself; this is for one that no longer can.
             http_options=HTTPOptions(host=LOOPBACK, port=config.port, request_timeout_s=config.timeout_s + _GRACE_S),
         )
-        serve.run(app.build(config), name=APPLICATION, route_prefix="/")
+        try:
+            serve.run(app.build(config), name=APPLICATION, route_prefix="/")
+        except RuntimeError as error:
+            raise Unavailable(f"the models did not start: {_reason(serve.status())}") from error
         yield {
             "url": f"http://{LOOPBACK}:{config.port}",
             "dashboard_url": dashboard_url,
@@ -113,6 +119,13 @@ def _serving(config: ServerConfig) -> Iterator[dict[str, str]]:
         if ray.is_initialized():
             serve.shutdown()  # type: ignore[no-untyped-call]
             ray.shutdown()
+
+
+def _reason(status: Any) -> str:
+    """Return why deployments are not healthy: the last line of what each says, which is its replica's error."""
+    deployments = status.applications[APPLICATION].deployments
+    said = [deployment.message.strip() for deployment in deployments.values() if deployment.status != "HEALTHY"]
+    return "; ".join(message.splitlines()[-1] for message in said if message) or "Serve does not say why"
 
 
 def _stop_on_signals() -> None:

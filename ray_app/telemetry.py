@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Final
 
 from ray.serve import metrics
 
 from ray_app.observer import Observer
+from ray_app.providers.usage import Usage
 from ray_app.scheduler import Lane
 
 # From one forward pass of a query up to what a full queue on a CPU makes a passage wait, seconds.
@@ -31,6 +33,16 @@ class RayObserver(Observer):
         )
         self._truncated = metrics.Counter("shirabe_texts_truncated", "Texts that were cut to the model's longest input")
         self._rejected = metrics.Counter("shirabe_requests_rejected", "Requests refused because the queue was full")
+        self._out_of_memory = metrics.Counter(
+            "shirabe_batches_out_of_memory", "Batches that were too large for the memory; lower batch_tokens"
+        )
+        self._provider = {
+            "requests": metrics.Counter("shirabe_provider_requests", "Requests sent to the provider"),
+            "retries": metrics.Counter("shirabe_provider_retries", "Requests to the provider that were sent again"),
+            "texts": metrics.Counter("shirabe_provider_texts", "Texts that the provider embedded"),
+            "tokens": metrics.Counter("shirabe_provider_tokens", "Tokens that the provider bills"),
+            "cost_usd": metrics.Counter("shirabe_provider_cost_usd", "What the provider bills, in US dollars"),
+        }
 
     def queued(self, tokens: int) -> None:
         """Set the gauge."""
@@ -49,6 +61,16 @@ class RayObserver(Observer):
         """Count a refusal."""
         self._rejected.inc()
 
+    def out_of_memory(self) -> None:
+        """Count a batch that was too large."""
+        self._out_of_memory.inc()
+
     def truncated(self, texts: int) -> None:
         """Count cut texts."""
         self._truncated.inc(texts)
+
+    def used(self, usage: Usage) -> None:
+        """Count requests, tokens and cost; Ray's counters take nothing that is not more than 0."""
+        for name, amount in asdict(usage).items():
+            if amount:
+                self._provider[name].inc(amount)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ray_app.checkpoint import Checkpoint
-from ray_app.tokenizer import CheckpointTokenizer, Ids
+from ray_app.tokenizer import CheckpointTokenizer, Ids, Tokenised
 from ray_app.wire import Row
 from shirabe.types import Floats, Output, TextKind
 
@@ -45,7 +45,7 @@ class TextEncoder(ABC):
         """Return each text's embedding, all texts in one pass."""
         return self.encode_post(self.encode_core(self.encode_pre(texts, kind), outputs), outputs)
 
-    def encode_pre(self, texts: Sequence[str], kind: TextKind) -> list[Ids]:
+    def encode_pre(self, texts: Sequence[str], kind: TextKind) -> Tokenised:
         """Return each text's token ids with the prefix of its kind, at most `max_tokens`."""
         prefix = self.checkpoint.prefix(kind)
         return self._tokenizer.encode([prefix + text for text in texts])

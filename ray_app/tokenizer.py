@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,14 @@ class Frame:
         return len(self.before) + len(self.between) + len(self.after)
 
 
+class Tokenised(list[Ids]):
+    """The token ids of texts; `cut` has the indices, ascending, of those that were longer than the model takes."""
+
+    def __init__(self, ids: Iterable[Ids], cut: Sequence[int]) -> None:
+        super().__init__(ids)
+        self.cut = cut
+
+
 class CheckpointTokenizer:
     """The tokenizer of a checkpoint; thread-safe."""
 
@@ -65,16 +73,16 @@ class CheckpointTokenizer:
             raise InvalidInput(f"lacks the special token {name}", str(path))
         return token_id
 
-    def encode(self, texts: Sequence[str]) -> list[Ids]:
+    def encode(self, texts: Sequence[str]) -> Tokenised:
         """Return the token ids of each text in its frame (`<s>` first, `</s>` last), at most `max_tokens`.
 
         Raises: InvalidInput for what is no text, such as a lone surrogate.
         """
         frame = self.frame
         pieces = self._pieces(texts, self._max_tokens - frame.tokens)
-        return [np.concatenate((frame.before, ids, frame.after)) for ids in pieces]
+        return Tokenised((np.concatenate((frame.before, ids, frame.after)) for ids in pieces), pieces.cut)
 
-    def encode_pairs(self, query: str, passages: Sequence[str]) -> list[Ids]:
+    def encode_pairs(self, query: str, passages: Sequence[str]) -> Tokenised:
         """Return the token ids of a query with each passage, at most `max_tokens`; the query is tokenised once.
 
         The passage is cut; the query only beyond three quarters of `max_tokens`.
@@ -82,23 +90,28 @@ class CheckpointTokenizer:
         Raises: InvalidInput as `encode`.
         """
         frame = self.pair_frame
-        (first,) = self._pieces([query], self._max_tokens * 3 // 4)
+        asked = self._pieces([query], self._max_tokens * 3 // 4)
+        (first,) = asked
         head = np.concatenate((frame.before, first, frame.between))
         room = max(self._max_tokens - frame.tokens - len(first), 0)
-        return [np.concatenate((head, ids, frame.after)) for ids in self._pieces(passages, room)]
+        pieces = self._pieces(passages, room)
+        cut = range(len(passages)) if asked.cut else pieces.cut
+        return Tokenised((np.concatenate((head, ids, frame.after)) for ids in pieces), cut)
 
-    def _pieces(self, texts: Sequence[str], most: int) -> list[Ids]:
+    def _pieces(self, texts: Sequence[str], most: int) -> Tokenised:
         """Return the token ids of each text without special tokens, at most `most`."""
-        chars = most * _CHARS_PER_TOKEN
-        found = self._run([text[:chars] for text in texts])
-        return [self._cut(text, ids, most) for text, ids in zip(texts, found, strict=True)]
-
-    def _cut(self, text: str, ids: list[int], most: int) -> Ids:
         chars = max(most, 1) * _CHARS_PER_TOKEN
+        found = self._run([text[:chars] for text in texts])
+        enough = [self._enough(text, chars, ids, most) for text, ids in zip(texts, found, strict=True)]
+        cut = [index for index, ids in enumerate(enough) if len(ids) > most]
+        return Tokenised((np.array(ids[:most], np.int32) for ids in enough), cut)
+
+    def _enough(self, text: str, chars: int, ids: list[int], most: int) -> list[int]:
+        """Return the ids of all of a text, or of so much that more would not change the first `most`."""
         while chars < len(text) and len(ids) < most + _MARGIN:
             chars *= 4
             (ids,) = self._run([text[:chars]])
-        return np.array(ids[:most], np.int32)
+        return ids
 
     def _run(self, texts: Sequence[str]) -> list[list[int]]:
         try:

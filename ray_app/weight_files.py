@@ -1,10 +1,14 @@
-"""Which files of a checkpoint folder hold its weights; nothing is loaded here."""
+"""Which files of a checkpoint folder hold its weights, and whether they are whole; nothing is loaded here."""
 
 from __future__ import annotations
 
 import json
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+from safetensors import SafetensorError, safe_open
 
 from shirabe.errors import InvalidInput, NotFound
 
@@ -27,6 +31,25 @@ def weight_files(folder: Path) -> list[str]:
     if (folder / TORCH).is_file():
         return [TORCH]
     raise NotFound(f"neither {SAFETENSORS}, {INDEX} nor {TORCH} in {folder}")
+
+
+def require_whole(folder: Path, names: Iterable[str]) -> None:
+    """Raise InvalidInput naming a weight file that was cut short: at once, before a model is loaded elsewhere."""
+    for name in names:
+        path = folder / name
+        # A file of torch is a zip archive, whose directory stands at the end.
+        whole = _is_covered(path) if path.suffix == ".safetensors" else zipfile.is_zipfile(path)
+        if not whole:
+            raise InvalidInput("damaged or cut short", str(path))
+
+
+def _is_covered(path: Path) -> bool:
+    """Tell whether a safetensors file has the bytes that its header speaks of."""
+    try:
+        with safe_open(path, framework="np"):
+            return True
+    except (SafetensorError, ValueError, OSError):
+        return False
 
 
 def _shards(index: Path) -> list[str]:

@@ -87,7 +87,8 @@ class Embedder(Protocol):
     async def embed(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> list[Embedding]:
         """Return one embedding per text with the outputs asked for; longer texts are cut at `max_tokens`.
 
-        Raises: InvalidInput, Unavailable, Overloaded, Timeout.
+        Raises: InvalidInput, also for a text with nothing in it; Forbidden when a provider does not take the server's
+            key, NotFound when it lacks the model; Unavailable, Overloaded, Timeout.
         """
 
 

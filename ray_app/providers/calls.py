@@ -56,6 +56,7 @@ class Calls:
         # Each lane queues for the budget by itself: queries do not wait behind passages.
         self._turns: dict[TextKind, asyncio.Lock] = {"query": asyncio.Lock(), "passage": asyncio.Lock()}
         self.sent = 0
+        self.sent_again = 0
 
     def most(self, budget: str) -> int | None:
         """Return how much of a budget one request may ask for at most; None where nothing bounds it."""
@@ -72,6 +73,7 @@ class Calls:
         content = _encoded(body)
         for attempt in range(1, _ATTEMPTS + 1):
             taken = await self._turn({"requests": 1, "texts": texts, "tokens": tokens}, lane, deadline)
+            self.sent_again += attempt > 1
             answer = await self._send(content, _SHARE[lane] * (deadline - self._clock.now()))
             if not isinstance(answer, Refusal):
                 _correct(taken, self._dialect.tokens(answer))

@@ -22,8 +22,13 @@ class Dialect(Protocol):
     def path(self) -> str:
         """Where requests go, below the base URL."""
 
-    def body(self, model: str, texts: Sequence[str], kind: TextKind, dimensions: int | None) -> dict[str, Any]:
-        """Return the JSON to send; `dimensions` is None to get the model's own width."""
+    def body(
+        self, model: str, texts: Sequence[str], kind: TextKind, dimensions: int | None, *, cut: bool
+    ) -> dict[str, Any]:
+        """Return the JSON to send; `dimensions` is None to get the model's own width.
+
+        Without `cut` a vendor that cuts too long texts is told to refuse them.
+        """
 
     def vectors(self, answer: Json) -> Floats:
         """Return float32 (texts, dim) in the order of the texts."""
@@ -40,7 +45,15 @@ class OpenAIDialect:
 
     path: Final = "/embeddings"
 
-    def body(self, model: str, texts: Sequence[str], kind: TextKind, dimensions: int | None) -> dict[str, Any]:  # noqa: ARG002 - one space for queries and passages
+    def body(
+        self,
+        model: str,
+        texts: Sequence[str],
+        kind: TextKind,  # noqa: ARG002 - one space for queries and passages
+        dimensions: int | None,
+        *,
+        cut: bool,  # noqa: ARG002 - too long texts are refused anyway
+    ) -> dict[str, Any]:
         """Return the JSON to send."""
         body: dict[str, Any] = {"model": model, "input": list(texts), "encoding_format": "base64"}
         if dimensions is not None:
@@ -76,14 +89,16 @@ class CohereDialect:
 
     path: Final = "/v2/embed"
 
-    def body(self, model: str, texts: Sequence[str], kind: TextKind, dimensions: int | None) -> dict[str, Any]:
+    def body(
+        self, model: str, texts: Sequence[str], kind: TextKind, dimensions: int | None, *, cut: bool
+    ) -> dict[str, Any]:
         """Return the JSON to send."""
         body: dict[str, Any] = {
             "model": model,
             "texts": list(texts),
             "input_type": "search_query" if kind == "query" else "search_document",
             "embedding_types": ["float"],
-            "truncate": "END",
+            "truncate": "END" if cut else "NONE",
         }
         if dimensions is not None:
             body["output_dimension"] = dimensions

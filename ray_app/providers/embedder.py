@@ -10,11 +10,12 @@ from typing import Final
 
 import numpy as np
 
+from ray_app.bodies import check_filled
+from ray_app.problems import TooLong
 from ray_app.providers.calls import Calls
 from ray_app.providers.clock import Clock, SystemClock
 from ray_app.providers.dialects import CohereDialect, Dialect, OpenAIDialect
 from ray_app.providers.models import provider_model
-from ray_app.providers.refusals import TooLong
 from ray_app.providers.text_length import Part, cut, cut_bytes, estimated_tokens, split
 from ray_app.providers.usage import Usage
 from shirabe.errors import InvalidInput, Unavailable
@@ -26,8 +27,7 @@ _DIALECTS: Final[Mapping[Provider, Dialect]] = {"openai": OpenAIDialect(), "cohe
 # Whoever asks a question is gone after this; a passage's caller needs the rest to hear of a failure.
 _QUERY_S: Final = 4.0
 _PASSAGE_SHARE: Final = 0.8
-# Vendors refuse the empty text.
-_BLANK: Final = "."
+_SHORT: Final = "a"
 # No word of a model that cuts by itself is longer: what lies beyond this many characters a token is never looked at.
 _CHARS_A_TOKEN: Final = 32
 
@@ -62,7 +62,7 @@ class ProviderEmbedder:
         """What was asked and billed since the start."""
         price = self.model.usd_per_million
         cost_usd = None if price is None else self._tokens * price / 1_000_000
-        return Usage(self._calls.sent, self._texts, self._tokens, cost_usd)
+        return Usage(self._calls.sent, self._calls.sent_again, self._texts, self._tokens, cost_usd)
 
     async def info(self) -> ModelInfo:
         """Return the identity of the model; where only the server knows the width, a short text is embedded to see.
@@ -70,7 +70,7 @@ class ProviderEmbedder:
         Raises: Forbidden, NotFound, InvalidInput, Unavailable, Overloaded, Timeout.
         """
         if self._dim is None:
-            await self.embed([_BLANK], "query", _OUTPUTS)
+            await self.embed([_SHORT], "query", _OUTPUTS)
         dim = self._dim or 0
         return ModelInfo(f"{self.model.provider}:{self.model.name}", f"{dim}d", dim, self.model.max_tokens, _OUTPUTS)
 
@@ -82,20 +82,25 @@ class ProviderEmbedder:
         """
         if not outputs:
             raise InvalidInput("ask for one output at least", "outputs")
+        check_filled("texts", texts)
         if set(outputs) - set(_OUTPUTS):
             raise InvalidInput(f"{self.model.name} gives dense vectors only", "outputs")
         vectors, _ = await self.encode(texts, kind, kind)
         return [Embedding(dense=vector) for vector in vectors]
 
-    async def encode(self, texts: Sequence[str], kind: TextKind, lane: TextKind) -> tuple[list[Floats], int]:
+    async def encode(
+        self, texts: Sequence[str], kind: TextKind, lane: TextKind, *, cut: bool = True
+    ) -> tuple[list[Floats], int]:
         """Return the vector of each text, and the tokens that are billed for all.
 
-        `lane` tells how long to wait for it: `query` where somebody does. Raises: as `embed` does.
+        `lane` tells how long to wait for it: `query` where somebody does. Without `cut` no text is shortened.
+
+        Raises: as `embed` does; TooLong.
         """
-        parts = self._parts(texts)
+        parts = self._parts([self._fitting(text) for text in texts] if cut else texts)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._in_turn(part, kind, lane)) for part in parts]
+                tasks = [group.create_task(self._in_turn(part, kind, lane, cut=cut)) for part in parts]
         except ExceptionGroup as failed:
             first = failed.exceptions[0]
             raise first from first.__cause__
@@ -114,30 +119,30 @@ class ProviderEmbedder:
         model, calls = self.model, self._calls
         most_texts = min(model.texts_per_request, calls.most("texts") or model.texts_per_request)
         most_tokens = min(model.tokens_per_request, calls.most("tokens") or model.tokens_per_request)
-        return list(split([self._fitting(text) for text in texts], most_texts, most_tokens))
+        return list(split(texts, most_texts, most_tokens))
 
     def _fitting(self, text: str) -> str:
-        if not text.strip():
-            return _BLANK
         if self.model.truncates:
             # The vendor knows its tokens; it is only spared what it would never look at.
             return text[: self.model.max_tokens * _CHARS_A_TOKEN]
         return cut(text, self.model.max_tokens)
 
-    async def _in_turn(self, part: Part, kind: TextKind, lane: TextKind) -> tuple[Floats, int]:
+    async def _in_turn(self, part: Part, kind: TextKind, lane: TextKind, *, cut: bool) -> tuple[Floats, int]:
         async with self._slots[lane]:
             deadline = self._clock.now() + self._patience_s[lane]
             try:
-                return await self._ask(part, kind, lane, deadline)
+                return await self._ask(part, kind, lane, deadline, cut=cut)
             except TooLong:
                 # The estimate was wrong. A token is a byte at least, so this many bytes fit without a doubt.
                 shorter = replace(part, texts=tuple(cut_bytes(text, self.model.max_tokens) for text in part.texts))
-                if shorter == part:
+                if shorter == part or not cut:
                     raise
-                return await self._ask(shorter, kind, lane, deadline)
+                return await self._ask(shorter, kind, lane, deadline, cut=cut)
 
-    async def _ask(self, part: Part, kind: TextKind, lane: TextKind, deadline: float) -> tuple[Floats, int]:
-        body = self._dialect.body(self.model.name, part.texts, kind, self._dimensions)
+    async def _ask(
+        self, part: Part, kind: TextKind, lane: TextKind, deadline: float, *, cut: bool
+    ) -> tuple[Floats, int]:
+        body = self._dialect.body(self.model.name, part.texts, kind, self._dimensions, cut=cut)
         answer = await self._calls.ask(body, len(part.texts), part.tokens, lane, deadline)
         billed = self._dialect.tokens(answer)
         tokens = part.tokens if billed is None else billed

@@ -35,7 +35,11 @@ def key_place(settings: ModelSettings) -> str:
     if settings.provider_key_file is not None:
         return f"the file {settings.provider_key_file}"
     variable = _variable(settings)
-    return f"the environment variable {variable}" if variable else "nowhere: none is configured"
+    return (
+        f"the environment variable {variable}"
+        if variable
+        else "nowhere: none is configured (models.provider_key_env, models.provider_key_file)"
+    )
 
 
 def _variable(settings: ModelSettings) -> str | None:

@@ -13,6 +13,7 @@ from typing import Final
 
 import httpx
 
+from ray_app.problems import TooLong
 from ray_app.providers.dialects import Dialect
 from shirabe.errors import Forbidden, InvalidInput, NotFound, Overloaded, ShirabeError, Timeout, Unavailable
 
@@ -21,10 +22,6 @@ _MAX_MESSAGE: Final = 300
 _AGAIN: Final = frozenset({408, 409, 429})
 _TERMINAL_CODES: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 _TOO_LONG: Final = re.compile(r"maximum (context|input) length|must have less than \d+ tokens|too many tokens")
-
-
-class TooLong(InvalidInput):
-    """A text has more tokens than the model takes: it can be sent again, shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,9 @@ def read_refusal(response: httpx.Response, dialect: Dialect, who: str, key_place
     error = _error(status, f"{who} says: {message}", place, spent=spent, after_s=after_s)
     if status == httpx.codes.UNAUTHORIZED:
         # What a vendor says of a key may quote it.
-        error = Forbidden(f"{who} does not take the key of {key_place}")
+        error = Forbidden(f"{who} does not take the key from {key_place}; correct that and restart the model server")
+    elif isinstance(error, Forbidden):
+        error = Forbidden(f"{error.message}; see to the account of the key from {key_place}, asking again is no use")
     return Refusal(error, not spent and (status in _AGAIN or status >= 500), after_s)
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ray_app.bodies import Body, check_texts, parse, read_bytes
+from ray_app.bodies import Body, check_query, check_texts, parse, read_bytes
 from ray_app.problems import problem
 from ray_app.service import Route, Routes
 from ray_app.surface import openai
@@ -64,7 +64,7 @@ class CohereApi:
         card = self._scorer.card
         card.check_name(body.model)
         texts = body.texts
-        check_texts("query", [body.query])
+        check_query(body.query)
         check_texts("documents", texts)
         if body.max_tokens_per_doc is not None and body.max_tokens_per_doc < card.max_tokens:
             raise InvalidInput(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ray_app.bodies import MAX_TOKEN_VECTOR_BYTES, check_size, read_body
+from ray_app.bodies import MAX_TOKEN_VECTOR_BYTES, check_query, check_texts, read_body
 from ray_app.problems import TooLarge
 from ray_app.scheduler import Lane
 from ray_app.service import Route, Routes
@@ -62,7 +62,7 @@ class NativeApi:
 
     async def _encode(self, request: Request) -> Response:
         body = await read_body(request, EncodeRequest)
-        check_size("texts", body.texts)
+        check_texts("texts", body.texts)
         card = self._model.card
         if "tokens" in body.outputs:
             _check_answer(body.texts, card.max_tokens, card.dim)
@@ -77,8 +77,8 @@ class NativeApi:
 
     async def _rerank(self, request: Request) -> Response:
         body = await read_body(request, RerankRequest)
-        check_size("passages", body.passages)
-        check_size("query", [body.query])
+        check_query(body.query)
+        check_texts("passages", body.passages)
         if self._cross_encoder is None:
             raise NotFound("no cross-encoder is served here; /v2/rerank answers with late interaction")
         scored = await self._cross_encoder.score(body.query, body.passages, cut=body.truncate)

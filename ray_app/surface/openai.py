@@ -16,13 +16,14 @@ from ray_app.service import Route, Routes
 from ray_app.surface.headers import said
 from ray_app.surface.parts import EmbeddingModel, ModelCard
 from ray_app.surface.vectors import dense_vectors
-from shirabe.errors import InvalidInput, NotFound, Overloaded, ShirabeError
+from shirabe.errors import Forbidden, InvalidInput, NotFound, Overloaded, ShirabeError
 from shirabe.types import TextKind
 
 _STATUSES: Final = statuses_with({TooLong: (400, "Too long"), TooLarge: (400, "Too large")})
 # OpenAI names its errors by type and code; its clients choose their exception by the status.
 _KINDS: Final[tuple[tuple[type[ShirabeError], str, str | None], ...]] = (
     (Unauthorized, "invalid_request_error", "invalid_api_key"),
+    (Forbidden, "invalid_request_error", "insufficient_permissions"),
     (NotFound, "invalid_request_error", "model_not_found"),
     (TooLong, "invalid_request_error", "context_length_exceeded"),
     (InvalidInput, "invalid_request_error", None),

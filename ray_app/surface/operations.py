@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -34,7 +35,7 @@ class OperationsApi:
         info: dict[str, Any] = {
             "model_id": card.name,
             "model_sha": card.revision,
-            "model_dtype": "float32",
+            "model_dtype": card.dtype,
             "model_type": {"embedding": {"pooling": card.pooling}},
             "max_input_length": card.max_tokens,
             "max_client_batch_size": MAX_TEXTS,
@@ -51,6 +52,8 @@ class OperationsApi:
             "queued_tokens": self._model.queued_tokens,
             "version": version("shirabe"),
         }
+        if (usage := self._model.usage) is not None:
+            info["provider_usage"] = asdict(usage)
         return JSONResponse(info)
 
     async def _health(self, _: Request) -> Response:

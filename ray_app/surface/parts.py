@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ray_app.models import check_dim
 from ray_app.problems import TooLong
+from ray_app.providers.usage import Usage
 from ray_app.scheduler import Lane
 from ray_app.wire import Row
 from shirabe.errors import NotFound
@@ -19,7 +20,8 @@ class ModelCard:
     """What a model is: `name` and `revision` name the vector space (for a scorer: the scores).
 
     `max_tokens` is the longest input. `dim` is the width of the vectors, `smallest_dim` how far they may be cut (None:
-    not at all). `prefixes` go before the texts of a kind. `aliases` are other names that callers may use.
+    not at all). `dtype` is what it computes in, where that is known. `prefixes` go before the texts of a kind.
+    `aliases` are other names that callers may use.
     """
 
     name: str
@@ -29,6 +31,7 @@ class ModelCard:
     smallest_dim: int | None = None
     outputs: tuple[Output, ...] = ()
     pooling: str = ""
+    dtype: str = "unknown"
     prefixes: Mapping[TextKind, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
 
@@ -78,12 +81,17 @@ class EmbeddingModel(Protocol):
     def queued_tokens(self) -> int:
         """Tokens that wait or run."""
 
+    @property
+    def usage(self) -> Usage | None:
+        """What a provider was used for since the start; None for a model of our own."""
+
     async def encode(
         self, texts: Sequence[str], kind: TextKind, outputs: frozenset[Output], lane: Lane, *, cut: bool = True
     ) -> Encoded:
         """Return the outputs of each text. Too long texts are cut, or refused without `cut`.
 
-        Raises: InvalidInput for an output the model has not, TooLong, Overloaded, Unavailable.
+        Raises: InvalidInput for an output the model has not, TooLong, Overloaded, Unavailable; of a provider Forbidden,
+            NotFound, Timeout.
         """
 
     def check(self) -> None:

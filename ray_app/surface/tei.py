@@ -13,13 +13,13 @@ from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ray_app.bodies import Body, Texts, check_texts, parse, read_body
+from ray_app.bodies import Body, Texts, check_query, check_texts, parse, read_body
 from ray_app.problems import TooLarge, TooLong, Unauthorized, problem, statuses_with
 from ray_app.service import Route, Routes
 from ray_app.surface.headers import said
 from ray_app.surface.parts import EmbeddingModel, PairScorer, interactive
 from ray_app.surface.vectors import dense_vectors
-from shirabe.errors import InvalidInput, NotFound, Overloaded, ShirabeError
+from shirabe.errors import Forbidden, InvalidInput, NotFound, Overloaded, ShirabeError
 from shirabe.types import TextKind
 
 _STATUSES: Final = statuses_with(
@@ -29,6 +29,7 @@ _TYPES: Final[tuple[tuple[type[ShirabeError], str], ...]] = (
     (InvalidInput, "Validation"),
     (NotFound, "Validation"),
     (Unauthorized, "Unauthorized"),
+    (Forbidden, "Backend"),
     (Overloaded, "Overloaded"),
     (ShirabeError, "Unhealthy"),
 )
@@ -107,7 +108,7 @@ class TeiApi:
     async def rerank(self, raw: bytes) -> Response:
         """Answer the body of a rerank request that has `texts`: best first."""
         body = parse(raw, RerankRequest)
-        check_texts("query", [body.query])
+        check_query(body.query)
         check_texts("texts", body.texts)
         scored = await self._scorer.score(body.query, body.texts, cut=body.cut)
         scores = scored.scores if body.raw_scores else scored.relevances

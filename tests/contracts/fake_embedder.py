@@ -29,6 +29,9 @@ class FakeEmbedder:
     async def embed(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> list[Embedding]:
         if not outputs:
             raise InvalidInput("ask for one output at least", "outputs")
+        for number, text in enumerate(texts):
+            if not text.strip():
+                raise InvalidInput("is empty", f"texts.{number}")
         self.calls.append((kind, tuple(texts)))
         return [self._embed(text, outputs) for text in texts]
 

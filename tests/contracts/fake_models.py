@@ -9,8 +9,9 @@ import numpy as np
 from fake_embedder import FakeEmbedder
 from pydantic import SecretStr
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ray_app.providers.usage import Usage
 from ray_app.scheduler import Lane
 from ray_app.service import Bounds, Service
 from ray_app.surface.parts import Encoded, ModelCard, PairScorer, Scored, too_long
@@ -35,9 +36,11 @@ class FakeModel:
             smallest_dim=smallest_dim,
             outputs=("dense", "sparse", "tokens", "bits"),
             pooling="mean",
+            dtype="float16",
             prefixes={"query": "query: ", "passage": "passage: "},
         )
         self.queued_tokens = 0
+        self.usage: Usage | None = None
         self.failure: Exception | None = None
         self.calls: list[tuple[TextKind, Lane, tuple[str, ...]]] = []
 
@@ -84,12 +87,17 @@ def serve(
     """Return a client of the whole surface over the models, in this process."""
     key = None if api_key is None else SecretStr(api_key)
     service = open_service(model, scorer, Bounds(requests, timeout_s), key)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(asgi(service)), base_url="http://models"), service
+
+
+def asgi(service: Service) -> ASGIApp:
+    """Return a service as an application for a server."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         response = await service.answer(Request(scope, receive))
         await response(scope, receive, send)
 
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://models"), service
+    return app
 
 
 def _row(embedding: Embedding) -> Row:

@@ -23,7 +23,7 @@ TEXTS = [
     "注文を取り消すと在庫はすぐに戻る。",
     "Cancelling an order returns its stock at once.",
     "def cancel_order(order_id: str) -> None: ...",
-    "",
+    ".",
     "a" * 5000,
     "🙂 ＡＢＣ ～ か\u3099 \x00 \u200b",
     "注文を取り消すと在庫はすぐに戻る。",
@@ -138,6 +138,13 @@ async def test_what_the_model_has_not_is_refused(embedder: Embedder) -> None:
 async def test_no_output_is_refused(embedder: Embedder) -> None:
     with pytest.raises(InvalidInput):
         await embedder.embed(["在庫"], "passage", [])
+
+
+@pytest.mark.parametrize("empty", ["", " \n\t", "\u3000"])
+async def test_a_text_with_nothing_in_it_is_refused_by_its_place(embedder: Embedder, empty: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await embedder.embed(["在庫", empty, "倉庫"], "passage", ["dense"])
+    assert refused.value.place == "texts.1"
 
 
 async def test_no_text_gives_nothing(embedder: Embedder) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Any
 
 import httpx
@@ -11,14 +12,14 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from fake_clock import FakeClock
-from fake_vendors import KEY, QUOTA, FakeVendor, fake_openai, vector
-from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from fake_models import asgi
+from fake_vendors import KEY, RATE, FakeVendor, fake_openai, openai_error, vector
 
 from ray_app.client import ModelClient
 from ray_app.config import ServerConfig
 from ray_app.observer import Observer
 from ray_app.provider_service import ProviderService
+from ray_app.providers.usage import Usage
 from ray_app.service import Bounds
 from ray_app.surface.routes import open_service
 from shirabe.errors import InvalidInput, ShirabeError
@@ -50,12 +51,7 @@ async def model(config: ServerConfig) -> AsyncIterator[ProviderService]:
 
 
 def transport(model: ProviderService) -> httpx.ASGITransport:
-    service = open_service(model, None, Bounds(64, 10), None)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await (await service.answer(Request(scope, receive)))(scope, receive, send)
-
-    return httpx.ASGITransport(app)
+    return httpx.ASGITransport(asgi(open_service(model, None, Bounds(64, 10), None)))
 
 
 async def post(model: ProviderService, path: str, body: dict[str, Any]) -> httpx.Response:
@@ -112,13 +108,31 @@ async def test_a_full_queue_is_an_answer(model: ProviderService, vendor: FakeVen
     assert model.queued_tokens == 0
 
 
-async def test_a_used_up_quota_is_said(model: ProviderService, vendor: FakeVendor) -> None:
-    vendor.faults.append(QUOTA)
-    answer = await post(model, "/m3/encode", {"texts": ["a"], "kind": "query", "outputs": ["dense"]})
-    assert answer.status_code == 503
-    assert "exceeded your current quota" in answer.json()["detail"]
-    assert KEY not in answer.text
-    assert len(vendor.requests) == 1
+async def test_info_says_what_was_used_and_what_it_costs(config: ServerConfig, vendor: FakeVendor) -> None:
+    told: list[Usage] = []
+
+    class Told(Observer):
+        def used(self, usage: Usage) -> None:
+            told.append(usage)
+
+    model = ProviderService(config, Told(), FakeClock())
+    async with httpx.AsyncClient(transport=transport(model), base_url="http://models") as client:
+        before = (await client.get("/info")).json()
+        vendor.faults.append(RATE)
+        await client.post("/embed", json={"inputs": ["cancel order", "在庫"]})
+        vendor.faults.append(openai_error(400, "no", "invalid_request_error"))
+        await client.post("/embed", json={"inputs": "在庫"})
+        after = (await client.get("/info")).json()
+    await model.close()
+    # Nobody but the vendor knows what its model computes in.
+    assert before["model_dtype"] == "unknown"
+    assert before["provider_usage"] == {"requests": 0, "retries": 0, "texts": 0, "tokens": 0, "cost_usd": 0}
+    cost_usd = pytest.approx(6 * 0.13e-6)
+    assert after["provider_usage"] == {"requests": 3, "retries": 1, "texts": 2, "tokens": 6, "cost_usd": cost_usd}
+    assert [asdict(usage) for usage in told] == [
+        {"requests": 2, "retries": 1, "texts": 2, "tokens": 6, "cost_usd": cost_usd},
+        {"requests": 1, "retries": 0, "texts": 0, "tokens": 0, "cost_usd": 0},
+    ]
 
 
 async def test_a_model_of_unknown_width_is_asked_at_the_start(config: ServerConfig, vendor: FakeVendor) -> None:

@@ -15,6 +15,7 @@ import pytest_asyncio
 from fake_clock import FakeClock
 from fake_vendors import KEY, QUOTA, RATE, FakeVendor, Fault, fake_cohere, fake_openai, openai_error, vector
 
+from ray_app.problems import TooLong
 from ray_app.providers.embedder import ProviderEmbedder
 from ray_app.providers.refusals import retry_after_s
 from shirabe.errors import Forbidden, InvalidInput, NotFound, Overloaded, ShirabeError, Timeout, Unavailable
@@ -208,12 +209,22 @@ async def test_cohere_cuts_by_itself(cohere: ProviderEmbedder, cohere_server: Fa
     assert len(endless) == 512 * 32
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\n\u3000"])
-async def test_a_blank_text_has_a_vector_too(large: ProviderEmbedder, cohere: ProviderEmbedder, text: str) -> None:
-    for embedder in (large, cohere):
-        (one,) = await embedder.embed([text], "passage", ["dense"])
-        assert one.dense is not None
-        assert np.linalg.norm(one.dense) == pytest.approx(1, abs=1e-5)
+async def test_nothing_is_cut_where_that_is_not_wanted(
+    large: ProviderEmbedder, cohere: ProviderEmbedder, openai_server: FakeVendor, cohere_server: FakeVendor
+) -> None:
+    texts = ["在庫", "order " * 2000]
+    with pytest.raises(TooLong, match="longer than 512"):
+        await cohere.encode(texts, "passage", "passage", cut=False)
+    await cohere.encode(texts[:1], "passage", "passage", cut=False)
+    assert [(request["truncate"], request["texts"]) for request in cohere_server.requests] == [
+        ("NONE", texts),
+        ("NONE", texts[:1]),
+    ]
+    # The estimate was wrong: what could be cut is not.
+    openai_server.count_tokens = lambda text: len(text.encode())
+    with pytest.raises(TooLong, match="maximum context length"):
+        await large.encode(texts, "passage", "passage", cut=False)
+    assert [request["input"] for request in openai_server.requests] == [texts]
 
 
 async def test_what_is_not_unicode_is_refused_before_it_is_sent(
@@ -415,7 +426,7 @@ async def test_use_and_cost_are_counted(
     openai_server.faults.append(Fault(500, "oops"))
     await large.embed(["cancel order", "在庫"], "passage", ["dense"])
     usage = large.usage
-    assert (usage.requests, usage.texts, usage.tokens) == (2, 2, 6)
+    assert (usage.requests, usage.retries, usage.texts, usage.tokens) == (2, 1, 2, 6)
     assert usage.cost_usd == pytest.approx(6 * 0.13e-6)
     await cohere.embed(["order " * 2000], "passage", ["dense"])
     assert cohere.usage.tokens == 512

@@ -14,7 +14,10 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import torch
 
+from bench.checkpoints import Kind, Shape, write
+from ray_app.precision import dtype_name
 from shirabe.cli.models_process import Ready
 
 GONE_S = 120.0
@@ -50,6 +53,7 @@ def test_it_says_what_it_serves(http: httpx.Client) -> None:
     assert info["outputs"] == ["dense", "sparse", "tokens", "bits"]
     assert info["prefixes"] == {"query": "query: ", "passage": "passage: "}
     assert info["reranker"] is False
+    assert http.get("/info").json()["model_dtype"] == dtype_name("auto", torch.device("cpu"), "bert")
 
 
 @pytest.mark.parametrize(
@@ -169,15 +173,30 @@ async def test_a_taken_port_is_said(tmp_path: Path, checkpoint: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_bad_checkpoint_is_said_before_ray_starts(tmp_path: Path) -> None:
-    (tmp_path / "nothing").mkdir()
+@pytest.mark.parametrize(
+    ("setting", "kind", "file"),
+    [
+        ("model", "bge-m3", "config.json"),
+        ("model", "bge-m3", "colbert_linear.pt"),
+        ("model", "bge-m3", "pytorch_model.bin"),
+        ("reranker", "bge-reranker-v2-m3", "model.safetensors"),
+    ],
+)
+@pytest.mark.parametrize("harm", ["missing", "cut short"])
+async def test_a_bad_checkpoint_is_said_before_ray_starts(
+    tmp_path: Path, checkpoint: Path, setting: str, kind: Kind, file: str, harm: str
+) -> None:
+    folder = tmp_path / "random"
+    write(kind, folder, checkpoint, Shape(8, 1, 2, 16, vocabulary=10, positions=18))
+    (folder / file).unlink() if harm == "missing" else os.truncate(folder / file, (folder / file).stat().st_size // 2)
     process = await asyncio.create_subprocess_exec(
-        *_server_command(tmp_path / "state", tmp_path / "nothing"),
+        *_server_command(tmp_path / "state", checkpoint, cache_dir=str(tmp_path / "cache"), **{setting: str(folder)}),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(60):
         _, stderr = await process.communicate()
     assert process.returncode == 4
-    assert "config.json" in stderr.decode()
+    assert file in stderr.decode()
+    assert "Traceback" not in stderr.decode()
     assert not (tmp_path / "state").exists()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
+import pytest
 import pytest_asyncio
 from fake_vendors import KEY, FakeVendor, fake_openai
 from real_system import drop, facade, found, own
+from waiting import until
 
 from shirabe.cli.compose import open_parts
-from shirabe.cli.models_process import ModelsProcess, ensure_checkpoint
+from shirabe.cli.models_process import ModelsProcess, Ready, ensure_checkpoint
 from shirabe.ports import LOOPBACK, require_free_port
 from shirabe.settings import Settings
 from shirabe.types import Source
 
 SPECS = Path(__file__).resolve().parents[2] / "samples" / "specs"
 QUERY = "allocate stock to an order"
+PATIENCE_S = 90.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -45,6 +50,27 @@ async def mine(settings: Settings, vendor: FakeVendor, opensearch_url: str) -> A
     yield chosen.model_copy(update={"models": models})
     await drop(opensearch_url, chosen.opensearch.alias)
     shutil.rmtree(chosen.state_dir.parent, ignore_errors=True)
+
+
+async def _assert_use_is_told(ready: Ready, vendor: FakeVendor) -> None:
+    """What the vendor was asked for stands in /info, and on Ray's metrics page as soon as Ray writes it there."""
+    texts = [text for request in vendor.requests for text in request["input"]]
+    tokens = sum(map(vendor.count_tokens, texts))
+    async with httpx.AsyncClient(timeout=30) as http:
+        info = (await http.get(f"{ready.url}/info")).json()
+        usage = {"requests": len(vendor.requests), "retries": 0, "texts": len(texts), "tokens": tokens}
+        assert info["provider_usage"] == usage | {"cost_usd": pytest.approx(tokens * 0.13e-6)}
+        assert info["model_dtype"] == "unknown"
+
+        async def told() -> bool:
+            page = (await http.get(str(ready.metrics_url))).text
+            found = re.findall(r"^ray_shirabe_provider_(\w+)_total\{[^}]*\} (\S+)$", page, re.MULTILINE)
+            # A counter that never counted has no line.
+            return {name: pytest.approx(float(value)) for name, value in found} == {
+                name: amount for name, amount in info["provider_usage"].items() if amount
+            }
+
+        await until(told, "the provider's use on the metrics page", PATIENCE_S)
 
 
 async def test_a_vendor_s_model_indexes_and_finds(
@@ -79,6 +105,7 @@ async def test_a_vendor_s_model_indexes_and_finds(
             assert "no sparse weights" in refused.text
             again = await parts.job.sync("specs", full=True)
             assert again.embedded == 0
+        await _assert_use_is_told(ready, vendor)
     finally:
         await server.stop()
     assert KEY not in server.log.read_text(encoding="utf-8", errors="replace")

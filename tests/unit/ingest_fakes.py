@@ -68,6 +68,7 @@ class CountingEmbedder:
         return self.model
 
     async def embed(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> list[Embedding]:
+        assert all(text.strip() for text in texts), "no embedder takes an empty text"
         self.texts += texts
         return [_embedding(text, outputs) for text in texts]
 

@@ -65,6 +65,32 @@ async def test_the_same_document_gives_the_same_chunks() -> None:
     assert len({chunk.chunk_id for chunk in first[0]}) == 20
 
 
+BLANK = " \t\n\n\u3000\n\x0b\x1f \n"
+BLANKS = {
+    "guide.md": f"---\ntitle: ' '\n---\n{BLANK}# \u3000\n{BLANK}```\n{BLANK}```\n\n| |\n|-|\n| |\n\n#  \n\n[a]: b\n",
+    "page.html": f"<title> </title><h1> </h1>{BLANK}<p> <h2>&nbsp;</h2><pre>{BLANK}</pre><table><tr><td> </table>",
+    "search.py": f"{BLANK.replace(chr(0x3000), '')}\nclass A:\n\n{' ' * 4}def f(self):\n{' ' * 300}pass\n{BLANK}",
+    "search.go": f"package a\n{BLANK}func f() {{\n{BLANK}}}\n",
+    "main.rs": f"{BLANK * 50}fn main() {{{BLANK * 50}}}{BLANK}",
+    "values.yaml": f"a: ' '\n{BLANK}",
+    "notes.txt": BLANK * 500 + "x" + BLANK * 500,
+    "terms.csv": f'" ","{BLANK}"\n\u3000,a\n" "\n',
+    "api.yaml": "openapi: 3.0.0\ninfo: {title: ' ', version: ''}\n"
+    "paths: {/: {get: {summary: ' ', responses: {default: {description: ' '}}}}}\n",
+}
+
+
+@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize("max_tokens", [4, 100])
+async def test_no_chunk_is_without_a_text_to_embed(path: str, max_tokens: int) -> None:
+    # One empty text would fail its whole batch: no model takes it.
+    documents = [document(path, text.encode(), title) for text in (BLANKS[path], FILES[path]) for title in ("", " ")]
+    result = await StructureChunker(TOKENS, max_tokens).chunk(documents)
+    chunks = [chunk for one in result for chunk in one]
+    assert chunks
+    assert all(chunk.text.strip() and chunk.embedded_text.strip() for chunk in chunks)
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if path != "api.yaml"])
 async def test_an_empty_file_gives_no_chunks(path: str) -> None:
     for content in (b"", b"\n \n", b"\xef\xbb\xbf"):

@@ -17,7 +17,7 @@ from ray_app.scheduler import Lane
 from ray_app.surface.late import max_sim
 from ray_app.surface.parts import Encoded
 from ray_app.wire import unpack
-from shirabe.errors import Overloaded, ShirabeError, Timeout, Unavailable
+from shirabe.errors import Forbidden, Overloaded, ShirabeError, Timeout, Unavailable
 from shirabe.types import Output, TextKind
 
 LONG = "x" * (MAX_TOKENS + 1)
@@ -254,6 +254,36 @@ async def test_token_vectors_of_an_answer_are_bounded() -> None:
     assert "token vectors" in response.json()["detail"]
 
 
+@pytest.mark.parametrize("empty", ["", " \t\n", "\u3000"])
+@pytest.mark.parametrize(
+    ("path", "body", "field", "status"),
+    [
+        ("/m3/encode", ENCODE, "texts", 400),
+        ("/m3/rerank", {"query": "q"}, "passages", 400),
+        ("/v1/embeddings", OPENAI, "input", 400),
+        ("/v1/rerank", COHERE, "documents", 400),
+        ("/v2/rerank", COHERE, "documents", 400),
+        ("/rerank", COHERE, "documents", 400),
+        ("/rerank", TEI_RERANK, "texts", 422),
+        ("/", TEI, "inputs", 422),
+        ("/embed", TEI, "inputs", 422),
+        ("/embed_sparse", TEI, "inputs", 422),
+        ("/opensearch/sparse", {}, "input", 400),
+    ],
+)
+async def test_an_empty_text_is_refused_everywhere_and_named(
+    path: str, body: dict[str, Any], field: str, status: int, empty: str
+) -> None:
+    assert _place(await _post(path, body | {field: ["a", "b", empty]}, status)) == f"{field}.2"
+    if "query" in body:
+        assert _place(await _post(path, body | {field: ["a"], "query": empty}, status)) == "query"
+
+
+def _place(response: httpx.Response) -> Any:
+    answer = response.json()
+    return answer["error"]["param"] if isinstance(answer.get("error"), dict) else answer["place"]
+
+
 @pytest.mark.parametrize("path", ["/v1/embeddings", "/embed", "/opensearch/sparse", "/m3/encode", "/v2/rerank"])
 @pytest.mark.parametrize(
     "body",
@@ -281,6 +311,7 @@ async def test_bad_bodies_are_refused_and_the_service_goes_on(path: str, body: b
         (Overloaded("full"), 429, "rate_limit_error"),
         (Timeout("slow"), 504, "server_error"),
         (Unavailable("down"), 503, "server_error"),
+        (Forbidden("the provider does not take the key"), 403, "invalid_request_error"),
     ],
 )
 async def test_errors_of_the_model_in_each_family_s_words(error: ShirabeError, status: int, openai: str) -> None:
@@ -356,6 +387,8 @@ async def test_info_says_the_caps() -> None:
     assert info["max_concurrent_requests"] == 7
     assert info["max_input_length"] == MAX_TOKENS
     assert info["auto_truncate"] is True
+    assert info["model_dtype"] == "float16"
+    assert "provider_usage" not in info
 
 
 async def test_what_is_not_there() -> None:

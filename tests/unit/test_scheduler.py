@@ -26,7 +26,10 @@ def text(name: int, length: int) -> Ids:
 
 
 class FakeModel:
-    """Gives each text's first token back; the gate holds the forward pass, `broken` names the stage that fails."""
+    """Gives each text's first token back; the gate holds the forward pass, `broken` names the stage that fails.
+
+    `memory` is how many tokens a forward pass may have.
+    """
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -35,6 +38,7 @@ class FakeModel:
         self.batches: list[list[tuple[int, int]]] = []
         self.outputs: list[frozenset[Output]] = []
         self.broken = ""
+        self.memory = 1_000_000
 
     def core(self, batch: Sequence[Ids], outputs: frozenset[Output]) -> list[int]:
         self.batches.append([(int(ids[0]), len(ids)) for ids in batch])
@@ -43,12 +47,17 @@ class FakeModel:
         if not self.gate.wait(PATIENCE_S):
             raise TimeoutError("the test never opened the gate")
         if self.broken == "core":
+            raise ValueError("odd")
+        if sum(map(len, batch)) > self.memory:
             raise MemoryError("no more")
         return [int(ids[0]) for ids in batch]
 
     def post(self, raw: list[int], outputs: frozenset[Output]) -> list[int]:
         if self.broken == "post":
             raise ArithmeticError("odd")
+        if self.broken == "memory of post":
+            self.broken = ""
+            raise MemoryError("no more")
         return raw
 
     async def in_forward(self) -> None:
@@ -57,8 +66,11 @@ class FakeModel:
 
 
 @asynccontextmanager
-async def running(model: FakeModel, batch: int = 100, queue: int = 10_000) -> AsyncIterator[Scheduler[list[int], int]]:
-    scheduler = Scheduler(model.core, model.post, Limits(query_batch=batch, passage_batch=batch, queue=queue))
+async def running(
+    model: FakeModel, batch: int = 100, queue: int = 10_000, observer: Observer | None = None
+) -> AsyncIterator[Scheduler[list[int], int]]:
+    limits = Limits(query_batch=batch, passage_batch=batch, queue=queue)
+    scheduler = Scheduler(model.core, model.post, limits, observer)
     scheduler.start()
     try:
         yield scheduler
@@ -238,6 +250,50 @@ async def test_when_a_stage_dies_every_caller_hears(stage: str) -> None:
         assert scheduler.queued_tokens == 0
 
 
+@pytest.mark.parametrize("lane", ["query", "passage"])
+async def test_a_batch_too_large_for_the_memory_is_halved(lane: Lane) -> None:
+    model, notes = FakeModel(), Notes()
+    model.memory = 30
+    async with running(model, observer=notes) as scheduler:
+        assert await submit(scheduler, [text(name, 10) for name in range(8)], lane) == list(range(8))
+        scheduler.check()
+    assert [len(batch) for batch in model.batches] == [8, 4, 2, 2, 4, 2, 2]
+    assert notes.memory == 3
+
+
+async def test_a_text_too_large_for_the_memory_fails_its_caller_only() -> None:
+    model, notes = FakeModel(), Notes()
+    model.gate.clear()
+    async with running(model, observer=notes) as scheduler:
+        first = submit(scheduler, [text(0, 5)], "passage")
+        await model.in_forward()
+        large = submit(scheduler, [text(1, 10), text(2, 50)], "passage")
+        small = submit(scheduler, [text(3, 10), text(4, 10)], "passage")
+        await until(lambda: waiting(scheduler, "passage") == 4)
+        model.memory = 30
+        model.gate.set()
+        with pytest.raises(Overloaded, match="not enough memory for 50 tokens") as caught:
+            await large
+        assert caught.value.retry_after_s > 0
+        assert [await first, await small] == [[0], [3, 4]]
+        # The memory is there again: the server goes on, and the same text passes.
+        model.memory = 1_000_000
+        assert await submit(scheduler, [text(2, 50)], "passage") == [2]
+        scheduler.check()
+        assert scheduler.queued_tokens == 0
+    assert notes.memory == 3
+
+
+async def test_no_memory_after_the_forward_pass_fails_the_batch_only() -> None:
+    model = FakeModel()
+    model.broken = "memory of post"
+    async with running(model) as scheduler:
+        with pytest.raises(Overloaded, match="not enough memory for 30 tokens"):
+            await submit(scheduler, [text(1, 10), text(2, 20)], "passage")
+        assert await submit(scheduler, [text(3, 10)], "passage") == [3]
+        scheduler.check()
+
+
 async def test_a_text_that_cannot_be_tokenised_fails_its_caller_only() -> None:
     model = FakeModel()
 
@@ -286,6 +342,7 @@ class Notes(Observer):
         self.waits: list[str] = []
         self.batches: list[tuple[int, int]] = []
         self.refused = 0
+        self.memory = 0
 
     def queued(self, tokens: int) -> None:
         self.queue.append(tokens)
@@ -299,6 +356,9 @@ class Notes(Observer):
 
     def rejected(self) -> None:
         self.refused += 1
+
+    def out_of_memory(self) -> None:
+        self.memory += 1
 
 
 async def test_an_observer_hears_of_the_work() -> None:

@@ -7,7 +7,7 @@ from facade_fakes import FakeEmbedder, FakeReranker, FaultyStore, filled, record
 
 from api.search import CROSS_DEPTH, SearchPath
 from api.stages import StageTimeouts
-from shirabe.errors import InvalidInput, Overloaded, Timeout, Unavailable
+from shirabe.errors import Forbidden, InvalidInput, NotFound, Overloaded, ShirabeError, Timeout, Unavailable
 from shirabe.settings import SearchSettings
 from shirabe.types import Embedding, LegHit, Mode, Output, Query, Record, Rerank, TextKind
 
@@ -130,7 +130,16 @@ async def test_the_cross_encoder_decides_over_what_late_interaction_chose(embedd
     assert reranker.passages[0].startswith("docs/")
 
 
-@pytest.mark.parametrize("error", [Unavailable("gone"), Timeout("slow"), Overloaded("full")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable("gone"),
+        Timeout("slow"),
+        Overloaded("full"),
+        Forbidden("the key is wrong"),
+        NotFound("no such model"),
+    ],
+)
 async def test_without_the_model_lexical_hits_come_and_say_so(
     search: SearchPath, embedder: FakeEmbedder, store: FaultyStore, error: Exception
 ) -> None:
@@ -145,9 +154,10 @@ async def test_without_the_model_lexical_hits_come_and_say_so(
 
 @pytest.mark.parametrize("mode", ["dense", "sparse"])
 async def test_a_leg_of_the_model_cannot_do_without_it(search: SearchPath, embedder: FakeEmbedder, mode: Mode) -> None:
-    embedder.error = Overloaded("full")
-    with pytest.raises(Unavailable, match=f"mode {mode} needs the embedding model"):
-        await search.search(Query("order", mode=mode))
+    for error in (Overloaded("full"), Forbidden("the key is wrong")):
+        embedder.error = error
+        with pytest.raises(Unavailable, match=f"mode {mode} needs the embedding model: {error}"):
+            await search.search(Query("order", mode=mode))
 
 
 async def test_a_model_that_hangs_is_given_up(store: FaultyStore) -> None:
@@ -179,11 +189,12 @@ async def test_a_store_that_is_gone_is_told(search: SearchPath, store: FaultySto
         await search.search(Query("order"))
 
 
+@pytest.mark.parametrize("error", [Unavailable("gone"), NotFound("no cross-encoder is served here")])
 async def test_without_the_reranker_late_interaction_decides_and_says_so(
-    store: FaultyStore, embedder: FakeEmbedder
+    store: FaultyStore, embedder: FakeEmbedder, error: ShirabeError
 ) -> None:
     reranker = FakeReranker()
-    reranker.error = Unavailable("gone")
+    reranker.error = error
     result = await SearchPath(store, embedder, reranker, SearchSettings()).search(Query("cancel order"))
     assert result.degraded == ("rerank",)
     assert "late" in result.hits[0].legs and "cross" not in result.hits[0].legs

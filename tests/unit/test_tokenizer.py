@@ -56,6 +56,31 @@ def test_a_long_query_leaves_a_quarter_to_the_passage(folder: Path) -> None:
     assert list(pair) == [BOS, *[A] * 15, EOS, EOS, B, EOS]
 
 
+@pytest.mark.parametrize("blanks", ["", " " * 5000])
+def test_only_what_has_lost_tokens_was_cut(folder: Path, blanks: str) -> None:
+    texts = [blanks + " ".join("a" * count) for count in (5, 6, 7, 1, 5000)]
+    tokenised = CheckpointTokenizer(folder, 8).encode(texts)
+    assert [len(ids) for ids in tokenised] == [7, 8, 8, 3, 8]
+    assert list(tokenised.cut) == [2, 4]
+
+
+def test_only_pairs_that_have_lost_tokens_were_cut(folder: Path) -> None:
+    tokenizer = CheckpointTokenizer(folder, 12)
+    pairs = tokenizer.encode_pairs("a", ["b " * count for count in (6, 7, 8, 0)])
+    assert [len(pair) for pair in pairs] == [11, 12, 12, 5]
+    assert list(pairs.cut) == [2]
+    # Three quarters of the tokens are the query's: one more is cut with any passage, though there is room.
+    assert list(CheckpointTokenizer(folder, 40).encode_pairs("a " * 30, ["", "b"]).cut) == []
+    assert list(CheckpointTokenizer(folder, 40).encode_pairs("a " * 31, ["", "b"]).cut) == [0, 1]
+
+
+def test_where_the_query_leaves_no_room_every_passage_was_cut(folder: Path) -> None:
+    tokenizer = CheckpointTokenizer(folder, 16)
+    pairs = tokenizer.encode_pairs("a " * 12, ["b", "", " " * 500 + "b"])
+    assert [len(pair) for pair in pairs] == [16, 16, 16]
+    assert list(pairs.cut) == [0, 2]
+
+
 def test_blanks_do_not_hide_what_follows_them(folder: Path) -> None:
     assert _single(folder, "a" + " " * 5000 + "b", 8) == [BOS, A, B, EOS]
 

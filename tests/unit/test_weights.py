@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from bench.checkpoints import Shape, write
 from ray_app.checkpoint import Checkpoint, read_checkpoint
+from ray_app.weight_files import require_whole
 from ray_app.weights import load_head, load_state, load_torch
 from shirabe.errors import InvalidInput, NotFound
 
@@ -86,9 +87,16 @@ def test_a_truncated_file_is_named(tmp_path: Path, name: str, left: float) -> No
     save_file(state, path) if name.endswith("safetensors") else torch.save(state, path)
     data = path.read_bytes()
     path.write_bytes(data[: int(left if left >= 1 else left * len(data))])
-    with pytest.raises(InvalidInput) as caught:
-        load_state(tmp_path)
-    assert caught.value.place == str(path)
+    for look in (lambda: load_state(tmp_path), lambda: require_whole(tmp_path, [name])):
+        with pytest.raises(InvalidInput) as caught:
+            look()
+        assert caught.value.place == str(path)
+
+
+def test_whole_files_are_whole(tiny: Checkpoint) -> None:
+    require_whole(tiny.folder, tiny.sha256)
+    save_file(STATE, tiny.folder / "model.safetensors")
+    require_whole(tiny.folder, ["model.safetensors"])
 
 
 @pytest.fixture
