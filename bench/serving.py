@@ -1,8 +1,9 @@
-"""`python -m bench.serving`: the served embedder against FlagEmbedding's BGEM3FlagModel on the same weights.
+"""`python -m bench.serving`: what Ray Serve over HTTP leaves of the engine's speed, and ingest of a query's.
 
-Ours answers over HTTP through Ray Serve, with all four outputs; the peer runs in this process, without a server, with
-its three (dense, sparse, multi-vector), in fp32 and with the batch size that suits it best. The two take turns, so
-whatever else the machine does falls on both. Figures are medians; the ratio is what counts.
+Three comparisons, their sides in turns, so that whatever else the machine does falls on each. Ours, served, against
+FlagEmbedding in this process, all outputs. Requests of 32 texts by several callers at once, against the same engine in
+this process on the same requests, while the server is idle. A query while callers keep the server full, against a query
+alone. The callers run on the machine that serves, so what they do counts too.
 """
 
 from __future__ import annotations
@@ -10,244 +11,196 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import random
-import statistics
 import tempfile
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
+from bench import plain_serve
+from bench.contest import Contest, Contestant, table, take_turns
+from bench.engine import LENGTHS_HELP, Engine, default_device, machine, opened, quiet
+from bench.ingest_load import Latencies, each_once, latency_table, queries_beside_ingest, served
+from bench.plain_serve import plain_server
+from bench.server import Server, add_server, model_server, parse
+from bench.texts import LENGTHS, QUESTIONS, corpus_passages, describe, mixed_passages
 from ray_app.checkpoint import read_checkpoint
 from ray_app.client import ModelClient
-from shirabe.cli.models_process import ModelsProcess, ensure_checkpoint
-from shirabe.settings import load_settings
-from shirabe.types import Output
+from ray_app.precision import dtype_name
+from shirabe.types import ALL_OUTPUTS, Output, TextKind
 
-OUTPUTS: Final[tuple[Output, ...]] = ("dense", "sparse", "tokens", "bits")
-PEER: Final = "FlagEmbedding BGEM3FlagModel"
-PEER_BATCHES: Final = (16, 64, 256)
-MAX_TOKENS: Final = 512
-
-SENTENCES: Final = (
-    "注文が取り消されると、引き当て済みの在庫はその場で倉庫へ戻される。",
-    "The worker retries a failed delivery with exponential backoff and a jitter.",
-    "請求書は締め日の翌営業日に、取引先ごとに一通だけ発行する。",
-    "def allocate(order: Order, stock: Stock) -> Allocation: ...",
-    "Every webhook carries a signature over its body and its timestamp.",
-    "冪等キーが同じ要求は、最初の応答をそのまま返す。",
-    "A snapshot is taken before each migration and kept for thirty days.",
-    "障害時は待機系へ切り替え、切り替えた時刻を運用記録に残す。",
-    "Points expire at the end of the month that follows their first anniversary.",
-    "配送業者が集荷を終えると、注文の状態は「出荷済み」になる。",
-)
-QUESTIONS: Final = (
-    "取り消した注文の在庫はいつ戻るか",
-    "how are webhooks signed",
-    "冪等キーとは",
-    "OrderService.cancel",
-    "請求書の発行日",
-    "retry backoff policy",
-    "migration snapshot retention",
-    "ポイントの有効期限",
-    "フェイルオーバーの手順",
-    "出荷済みになる条件",
-)
+TEXTS_A_REQUEST: Final = 32
+SERVED: Final = "ours, served"
+IN_PROCESS: Final = "ours, in process, the same requests"
+TIMEOUT_S: Final = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One comparison: seconds, lower is better."""
+class Bench:
+    """One server, one checkpoint, one list of passages."""
 
-    what: str
-    ours_s: float
-    peer_s: float
-    rounds: int
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster ours is."""
-        return self.peer_s / self.ours_s
-
-
-def mixed_passages(count: int, seed: int = 7) -> list[str]:
-    """Return passages of log-normal length: many short ones, some paragraphs, a few that fill the model."""
-    rng = random.Random(seed)
-    return [
-        " ".join(rng.choices(SENTENCES, k=max(1, min(24, round(rng.lognormvariate(0.9, 0.9)))))) for _ in range(count)
-    ]
-
-
-def corpus_passages(folder: Path, count: int, seed: int = 7) -> list[str]:
-    """Return the text of `count` Markdown files under a folder, drawn at random."""
-    files = sorted(folder.rglob("*.md"))
-    chosen = random.Random(seed).sample(files, min(count, len(files)))
-    return [path.read_text(encoding="utf-8") for path in chosen]
-
-
-class Peer:
-    """FlagEmbedding in this process."""
-
-    def __init__(self, checkpoint: Path, prefixes: dict[str, str], device: torch.device) -> None:
-        from FlagEmbedding import BGEM3FlagModel
-
-        pooling = read_checkpoint(checkpoint).pooling
-        self._model = BGEM3FlagModel(
-            str(checkpoint), use_fp16=device.type == "cuda", devices=str(device), pooling_method=pooling
+    def __init__(self, server: Server, client: ModelClient, arguments: argparse.Namespace) -> None:
+        self._client = client
+        self._checkpoint = read_checkpoint(server.checkpoint)
+        self._device: torch.device = arguments.device
+        self._precision = server.precision
+        self._engine = Engine(self._checkpoint, self._device, server.precision)
+        self._callers: int = arguments.callers
+        self._rounds: int = arguments.rounds
+        count: int = arguments.passages
+        self._passages = (
+            corpus_passages(arguments.corpus, count) if arguments.corpus else mixed_passages(count, arguments.lengths)
         )
-        self._prefixes = prefixes
-        self.batch = PEER_BATCHES[-1]
+        cut = range(0, len(self._passages), TEXTS_A_REQUEST)
+        self._requests = [self._passages[start : start + TEXTS_A_REQUEST] for start in cut]
+        self._lengths = self._engine.lengths(self._passages, "passage")
 
-    def encode(self, texts: Sequence[str], kind: str) -> None:
-        """Compute all three outputs of the texts."""
-        self._model.encode(
-            [self._prefixes[kind] + text for text in texts],
-            batch_size=self.batch,
-            max_length=MAX_TOKENS,
-            return_dense=True,
-            return_sparse=True,
-            return_colbert_vecs=True,
+    def describe(self) -> str:
+        """Return what is sent, in words."""
+        dtype = dtype_name(self._precision, self._device, self._checkpoint.family)
+        return (
+            f"served in {dtype}: {len(self._passages)} passages of {describe(self._lengths)}, {self._callers} callers"
         )
 
-    def tune(self, texts: Sequence[str]) -> None:
-        """Choose the batch size that is fastest for these texts."""
-        times = {}
-        for batch in PEER_BATCHES:
-            self.batch = batch
-            begun = time.perf_counter()
-            self.encode(texts, "passage")
-            times[batch] = time.perf_counter() - begun
-        self.batch = min(times, key=lambda batch: times[batch])
+    async def against_peer(self) -> list[Contest]:
+        """Compare one query, and all passages, with FlagEmbedding in this process."""
+        loop = asyncio.get_running_loop()
+
+        def embed(kind: TextKind, texts: Sequence[str]) -> None:
+            waiting(loop, partial(self._client.embed, texts, kind, ALL_OUTPUTS))
+
+        def compare() -> list[Contest]:
+            held = []
+            names = ["FlagEmbedding"]
+            with opened(names, self._checkpoint, self._device, self._passages, ALL_OUTPUTS) as (peers, absent):
+                for what, kind, pieces, tokens in self._works():
+                    sides = [Contestant(SERVED, partial(embed, kind), str)]
+                    sides += [
+                        Contestant(f"{name}, in process", partial(_encode, peer.encode, kind), partial(peer.note, kind))
+                        for name, peer in peers.items()
+                    ]
+                    results = take_turns(sides, pieces, self._rounds)
+                    held.append(Contest(f"{what}: all outputs", tokens, (*results, *absent)))
+            return held
+
+        return await asyncio.to_thread(compare)
+
+    def _works(self) -> list[tuple[str, TextKind, list[list[str]], float]]:
+        asked = self._engine.lengths(QUESTIONS, "query")
+        return [
+            ("one query", "query", [[question] for question in QUESTIONS], sum(asked) / len(asked)),
+            (f"{len(self._passages)} passages", "passage", [self._passages], sum(self._lengths)),
+        ]
+
+    async def against_engine(self) -> Contest:
+        """Compare requests of 32 texts with the same engine in this process."""
+        loop = asyncio.get_running_loop()
+
+        def by_requests(requests: Sequence[Sequence[str]]) -> None:
+            for texts in requests:
+                self._engine.encode(texts, "passage", ALL_OUTPUTS)
+
+        def at_once(_requests: Sequence[Sequence[str]]) -> None:
+            self._engine.encode(self._passages, "passage", ALL_OUTPUTS)
+
+        def over_http(requests: Sequence[Sequence[str]]) -> None:
+            waiting(loop, partial(served, self._client, requests, self._callers))
+
+        sides = [
+            Contestant(SERVED, over_http, str),
+            Contestant(IN_PROCESS, by_requests, str),
+            Contestant("ours, in process, all passages at once", at_once, str),
+        ]
+        results = await asyncio.to_thread(take_turns, sides, [self._requests], self._rounds)
+        return Contest(f"requests of {TEXTS_A_REQUEST} texts: all outputs", sum(self._lengths), tuple(results))
+
+    async def against_plain(self) -> Contest:
+        """Compare single texts, 64 at once, with FlagEmbedding behind `@serve.batch`."""
+        loop = asyncio.get_running_loop()
+
+        async def ours(text: str) -> None:
+            await self._client.embed([text], "passage", plain_serve.OUTPUTS)
+
+        def sent(send: Callable[[str], Awaitable[None]], texts: Sequence[str]) -> None:
+            waiting(loop, partial(each_once, texts, send, plain_serve.CALLERS))
+
+        with tempfile.TemporaryDirectory(prefix="bench-") as state:
+            folder, device = self._checkpoint.folder, str(self._device)
+            async with plain_server(folder, device, Path(state), TIMEOUT_S) as http:
+                sides = [
+                    Contestant(SERVED, partial(sent, ours), str),
+                    Contestant("FlagEmbedding, @serve.batch", partial(sent, partial(plain_serve.ask, http)), str),
+                ]
+                results = await asyncio.to_thread(take_turns, sides, [self._passages], self._rounds)
+        what = f"one text a request, {plain_serve.CALLERS} at once: dense and sparse"
+        return Contest(what, sum(self._lengths), tuple(results))
+
+    async def beside_ingest(self, queries: int) -> Latencies:
+        """Time queries alone and beside ingest."""
+        return await queries_beside_ingest(self._client, self._requests, self._callers, queries, self._rounds)
 
 
-async def timed(work: Callable[[], Awaitable[Any]]) -> float:
-    """Return the seconds a piece of work takes."""
-    begun = time.perf_counter()
-    await work()
-    return time.perf_counter() - begun
+def waiting(loop: asyncio.AbstractEventLoop, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Run a coroutine on the loop of another thread, and wait for it."""
+    asyncio.run_coroutine_threadsafe(work(), loop).result()
 
 
-async def single_queries(client: ModelClient, peer: Peer, rounds: int) -> Row:
-    """Compare one query at a time."""
-    ours, theirs = [], []
-    for number in range(rounds + 1):
-        texts = [f"{question} {number}" for question in QUESTIONS]
-        ours += [await timed(partial(client.embed, [text], "query", OUTPUTS)) for text in texts]
-        theirs += [await timed(partial(asyncio.to_thread, peer.encode, [text], "query")) for text in texts]
-    # The first round only warms both up.
-    warm = len(QUESTIONS)
-    return Row("one query", statistics.median(ours[warm:]), statistics.median(theirs[warm:]), rounds)
-
-
-async def many_passages(client: ModelClient, peer: Peer, passages: Sequence[str], rounds: int) -> Row:
-    """Compare a lot of passages at once."""
-    peer.tune(passages[:64])
-    ours, theirs = [], []
-    for _ in range(rounds):
-        ours.append(await timed(partial(client.embed, passages, "passage", OUTPUTS)))
-        theirs.append(await timed(partial(asyncio.to_thread, peer.encode, passages, "passage")))
-    what = f"{len(passages)} mixed passages (peer's batch: {peer.batch})"
-    return Row(what, statistics.median(ours), statistics.median(theirs), rounds)
-
-
-async def queries_during_ingest(client: ModelClient, passages: Sequence[str]) -> tuple[float, float]:
-    """Return the median and the longest seconds a query takes while passages are being embedded."""
-    ingest = asyncio.create_task(client.embed(passages, "passage", OUTPUTS))
-    times: list[float] = []
-    while not ingest.done():
-        question = QUESTIONS[len(times) % len(QUESTIONS)]
-        times.append(await timed(partial(client.embed, [question], "query", OUTPUTS)))
-    await ingest
-    return statistics.median(times), max(times)
-
-
-def add_server(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that name a model server and what it serves."""
-    parser.add_argument("--url", help="a model server that runs already on this machine (with --checkpoint)")
-    parser.add_argument("--checkpoint", type=Path, help="folder of the checkpoint that is served")
-
-
-def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Read the command line, those arguments in it; end the process when it is wrong."""
-    arguments = parser.parse_args()
-    if arguments.url is not None and arguments.checkpoint is None:
-        parser.error("--url needs --checkpoint")
-    return arguments
-
-
-@asynccontextmanager
-async def model_server(url: str | None, checkpoint: Path | None) -> AsyncIterator[tuple[str, Path]]:
-    """Give the URL of a model server and its checkpoint folder; without a URL one is started."""
-    if url is not None and checkpoint is not None:
-        yield url, checkpoint
-        return
-    with tempfile.TemporaryDirectory(prefix="bench-") as state:
-        settings = load_settings(state_dir=Path(state))
-        folder = checkpoint or await ensure_checkpoint(settings)
-        server = ModelsProcess(settings, folder)
-        try:
-            yield (await server.start(0)).url, folder
-        finally:
-            await server.stop()
+def _encode(
+    encode: Callable[[Sequence[str], TextKind, Collection[Output]], None], kind: TextKind, texts: Sequence[str]
+) -> None:
+    encode(texts, kind, ALL_OUTPUTS)
 
 
 async def run(arguments: argparse.Namespace) -> None:
     """Run the comparisons and print them."""
-    count: int = arguments.passages
-    passages = corpus_passages(arguments.corpus, count) if arguments.corpus else mixed_passages(count)
-    async with model_server(arguments.url, arguments.checkpoint) as (url, checkpoint):
-        manifest = json.loads((checkpoint / "shirabe.json").read_text(encoding="utf-8"))
-        peer = Peer(
-            checkpoint, {kind: manifest[f"{kind}_prefix"] for kind in ("query", "passage")}, torch.device("cpu")
-        )
-        client = ModelClient(url, timeout_s=300)
+    console = Console(width=140)
+    async with model_server(arguments) as server:
+        client = ModelClient(server.url, timeout_s=TIMEOUT_S)
         try:
-            rows = [
-                await single_queries(client, peer, arguments.query_rounds),
-                await many_passages(client, peer, passages, arguments.rounds),
-            ]
-            median, longest = await queries_during_ingest(client, passages)
+            bench = Bench(server, client, arguments)
+            console.print(f"{machine(arguments.device)}\n{bench.describe()}")
+            held = await bench.against_peer()
+            engine = await bench.against_engine()
+            plain = [await bench.against_plain()] if arguments.plain else []
+            held += [engine, *plain]
+            for contest in held:
+                console.print(table(contest, [SERVED]))
+            kept = engine.ratio(IN_PROCESS, SERVED)
+            console.print(f"through Ray Serve: {kept:.2f} of the texts a second of the same requests in this process")
+            seen = await bench.beside_ingest(arguments.queries)
         finally:
             await client.close()
-    show(rows, median, longest)
+    alone = arguments.passages / engine.results[0].median
+    console.print(latency_table(seen, alone))
     if arguments.json:
-        figures = [asdict(row) | {"ratio": row.ratio} for row in rows]
-        result = {"rows": figures, "query_during_ingest_s": [median, longest]}
+        result = {
+            "machine": machine(arguments.device),
+            "contests": [asdict(contest) for contest in held],
+            "query": asdict(seen),
+            "ingest_alone_texts_s": alone,
+        }
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-
-
-def show(rows: Sequence[Row], median: float, longest: float) -> None:
-    """Print the comparisons as a table."""
-    table = Table(title=f"Ray Serve over HTTP against {PEER} in process")
-    for heading in ("what", "ours", "peer", "times faster", "rounds"):
-        table.add_column(heading, justify="left" if heading == "what" else "right")
-    for row in rows:
-        table.add_row(row.what, _seconds(row.ours_s), _seconds(row.peer_s), f"{row.ratio:.2f}", str(row.rounds))
-    table.add_row("one query during ingest (median, longest)", f"{_seconds(median)}, {_seconds(longest)}", "", "", "1")
-    Console().print(table)
-
-
-def _seconds(value: float) -> str:
-    return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"
 
 
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m bench.serving", description=__doc__.splitlines()[0])
     add_server(parser)
+    parser.add_argument("--device", type=torch.device, default=default_device(), help="what the server computes on")
     parser.add_argument("--corpus", type=Path, help="folder of .md files to embed instead of made-up passages")
     parser.add_argument("--passages", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=3, help="rounds over the passages")
-    parser.add_argument("--query-rounds", type=int, default=5, help=f"rounds of {len(QUESTIONS)} single queries")
+    parser.add_argument("--lengths", choices=LENGTHS, default="short", help=LENGTHS_HELP)
+    parser.add_argument("--callers", type=int, default=4, help="requests of passages at once")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--queries", type=int, default=300, help="queries timed alone, and beside ingest")
+    parser.add_argument("--plain", action="store_true", help="compare with FlagEmbedding behind @serve.batch, too")
     parser.add_argument("--json", type=Path, help="write the figures here too")
-    asyncio.run(run(parse(parser)))
+    arguments = parse(parser)
+    quiet()
+    asyncio.run(run(arguments))
 
 
 if __name__ == "__main__":

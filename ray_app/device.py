@@ -26,4 +26,5 @@ def open_device(config: ServerConfig) -> torch.device:
 def limits(config: ServerConfig, device: torch.device) -> Limits:
     """Return the scheduler's token counts for a device."""
     batch = config.batch_tokens if device.type == "cuda" else min(config.batch_tokens, _CPU_BATCH_TOKENS)
-    return Limits(query_batch=batch, passage_batch=batch, queue=config.queue_tokens)
+    # Half of what a caller waits: the other half is for its own batches, and for queries that overtake it.
+    return Limits(batch, batch, config.queue_tokens, config.timeout_s / 2)

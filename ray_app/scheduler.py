@@ -8,6 +8,7 @@ memory is halved; only a text that is too large by itself fails.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -31,18 +32,22 @@ _Row = TypeVar("_Row")
 _QUERY_RUN: Final = 16
 # Passages are sorted by length within this many batches' worth, taken in order of arrival: long ones do not starve.
 _WINDOW_BATCHES: Final = 8
-_FIRST_GUESS_TOKENS_S: Final = 2000.0
+_FIRST_GUESS_TOKENS_S: Final = 10_000.0
 # What else takes the memory may be gone after this.
 _MEMORY_WAIT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Token counts. `query_batch` and `passage_batch` bound one forward pass, `queue` what may wait."""
+    """Token counts: `query_batch` and `passage_batch` bound one forward pass, `queue` what may wait.
+
+    `wait_s` bounds it too: what would have to wait longer, at the speed of late, would be given up by its caller.
+    """
 
     query_batch: int
     passage_batch: int
     queue: int
+    wait_s: float = math.inf
 
 
 class _Request(Generic[_Row]):
@@ -160,7 +165,8 @@ class Scheduler(Generic[_Raw, _Row]):
     @contextmanager
     def _room(self, tokens: int) -> Iterator[None]:
         # A request larger than the queue runs when nothing else waits: refusing it would be for ever.
-        if self._queued and self._queued + tokens > self._limits.queue:
+        too_many = self._queued + tokens > self._limits.queue
+        if self._queued and (too_many or self._queued > self._limits.wait_s * self._tokens_s):
             self._observer.rejected()
             raise Overloaded("the model's queue is full", retry_after_s=self._drain_s())
         self._hold(tokens)

@@ -204,6 +204,23 @@ async def test_a_full_queue_is_an_answer() -> None:
         assert scheduler.queued_tokens == 0
 
 
+async def test_what_would_wait_too_long_is_refused_though_the_queue_has_room() -> None:
+    model = FakeModel()
+    model.gate.clear()
+    async with running(model) as scheduler:
+        # By its first guess the scheduler takes a thousandth of a second for ten tokens.
+        scheduler.reconfigure(Limits(query_batch=100, passage_batch=100, queue=10_000, wait_s=0.001))
+        first = submit(scheduler, [text(0, 60)], "passage")
+        await model.in_forward()
+        with pytest.raises(Overloaded):
+            await submit(scheduler, [text(1, 5)], "query")
+        scheduler.reconfigure(Limits(query_batch=100, passage_batch=100, queue=10_000, wait_s=0.1))
+        second = submit(scheduler, [text(1, 5)], "query")
+        await until(lambda: waiting(scheduler, "query") == 1)
+        model.gate.set()
+        assert [await first, await second] == [[0], [1]]
+
+
 async def test_a_request_larger_than_the_queue_runs_when_nothing_waits() -> None:
     model = FakeModel()
     async with running(model, queue=100) as scheduler:
