@@ -9,7 +9,7 @@ from ray_app.checkpoint import Checkpoint, read_checkpoint
 from ray_app.config import ServerConfig
 from ray_app.device import open_device
 from ray_app.encoder import M3Encoder
-from ray_app.model_queue import ModelQueue
+from ray_app.model_queue import ModelQueue, load
 from ray_app.observer import Observer
 from ray_app.precision import dtype_name
 from ray_app.qwen3_encoder import Qwen3Encoder
@@ -33,14 +33,23 @@ class Embedder:
             instruction=config.instruction,
             cache_dir=config.cache_dir,
         )
-        if checkpoint.decoder is None:
-            self._encoder: TextEncoder = M3Encoder(checkpoint, device, config.precision)
-        else:
-            self._encoder = Qwen3Encoder(checkpoint, device, config.precision)
         self.card = _card(checkpoint, dtype_name(config.precision, device, checkpoint.family))
-        self._encoder.encode(["warm up"], "query", self.card.outputs)
+
+        def build() -> TextEncoder:
+            kind = M3Encoder if checkpoint.decoder is None else Qwen3Encoder
+            encoder = kind(checkpoint, device, config.precision)
+            encoder.encode(["warm up"], "query", self.card.outputs)
+            return encoder
+
+        self._encoder, thread = load(build)
         self._queue: ModelQueue[Forward, Row] = ModelQueue(
-            self._encoder.encode_core, self._encoder.encode_post, config, device, observer, self.card.max_tokens
+            self._encoder.encode_core,
+            self._encoder.encode_post,
+            config,
+            device,
+            observer,
+            self.card.max_tokens,
+            thread,
         )
 
     @property

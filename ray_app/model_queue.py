@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,6 +19,7 @@ from shirabe.types import Output
 
 _Raw = TypeVar("_Raw")
 _Row = TypeVar("_Row")
+_Model = TypeVar("_Model")
 
 # What the prefix and the special tokens may add to a text.
 _EXTRA_TOKENS = 8
@@ -43,12 +45,18 @@ class ModelQueue(Generic[_Raw, _Row]):
         device: torch.device,
         observer: Observer,
         longest: int,
+        core_thread: ThreadPoolExecutor,
     ) -> None:
-        """Start taking work for a model's last two stages; `longest` is its longest input, tokens."""
+        """Start taking work for a model's last two stages; `longest` is its longest input, tokens.
+
+        core_thread: where the model was loaded and `core` runs; it is shut down with the queue.
+        """
         self._device = device
         self._observer = observer
         self._longest = longest
-        self._scheduler: Scheduler[_Raw, _Row] = Scheduler(_telling(core), post, limits(config, device), observer)
+        self._scheduler: Scheduler[_Raw, _Row] = Scheduler(
+            _telling(core), post, limits(config, device), observer, core_thread
+        )
         self._scheduler.start()
 
     @property
@@ -94,6 +102,22 @@ class ModelQueue(Generic[_Raw, _Row]):
         if truncated:
             self._observer.truncated(truncated)
         return Ran(rows, sum(map(len, prepared)), truncated)
+
+
+def load(build: Callable[[], _Model]) -> tuple[_Model, ThreadPoolExecutor]:
+    """Build a model, and run it once, in the thread that will run it; return both.
+
+    OpenMP gives every thread that computes helpers of its own, and once all of them are more than the cores it puts
+    them to sleep after each piece of work: a query takes three times as long.
+
+    Raises: what `build` raises.
+    """
+    thread = ThreadPoolExecutor(1, "core")
+    try:
+        return thread.submit(build).result(), thread
+    except BaseException:
+        thread.shutdown(wait=False)
+        raise
 
 
 def _telling(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from ray_app.encoder_state import EncoderState, TokenEmbeddings
 from ray_app.onnx_graph import LENGTHS, STATES, encoder_graph
+from ray_app.threads import one_thread
 
 
 class OnnxTransformer:
@@ -35,7 +35,7 @@ class OnnxTransformer:
 
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
         """
-        with _one_thread():
+        with one_thread():
             packed = self._embeddings(ids, lengths).numpy()
         texts, longest = len(lengths), max(lengths)
         if texts * longest == len(packed):
@@ -47,14 +47,3 @@ class OnnxTransformer:
         [states] = self._session.run(None, {STATES: padded, LENGTHS: np.asarray(lengths, np.int32)})
         rows = [states[text, :length] for text, length in enumerate(lengths)]
         return torch.from_numpy(rows[0] if texts == 1 else np.concatenate(rows))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch's other threads asleep: after a piece of work they spin on the cores that the runtime needs."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

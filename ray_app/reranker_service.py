@@ -11,7 +11,7 @@ from ray_app.checkpoint import Checkpoint, read_checkpoint
 from ray_app.config import ServerConfig
 from ray_app.cross_encoder import MAX_TOKENS, CrossEncoder, probabilities
 from ray_app.device import open_device
-from ray_app.model_queue import ModelQueue
+from ray_app.model_queue import ModelQueue, load
 from ray_app.observer import Observer
 from ray_app.surface.parts import ModelCard, Scored
 from shirabe.errors import InvalidInput
@@ -26,10 +26,14 @@ class CrossReranker:
         if config.reranker is None:
             raise InvalidInput("no reranker is configured", "reranker")
         device = open_device(config)
-        self._encoder = CrossEncoder(
-            hub.locate(config.reranker), device, cache_dir=config.cache_dir, precision=config.precision
-        )
-        self._encoder.encode_core(self._encoder.encode_pre("warm", ["up"]))
+        folder = hub.locate(config.reranker)
+
+        def build() -> CrossEncoder:
+            encoder = CrossEncoder(folder, device, cache_dir=config.cache_dir, precision=config.precision)
+            encoder.encode_core(encoder.encode_pre("warm", ["up"]))
+            return encoder
+
+        self._encoder, thread = load(build)
         self.card = _card(self._encoder.checkpoint)
         self._queue: ModelQueue[Floats, float] = ModelQueue(
             lambda batch, _: self._encoder.encode_core(batch),
@@ -38,6 +42,7 @@ class CrossReranker:
             device,
             observer,
             self.card.max_tokens,
+            thread,
         )
 
     def check(self) -> None:

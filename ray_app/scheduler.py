@@ -84,6 +84,7 @@ class Scheduler(Generic[_Raw, _Row]):
         post: Callable[[_Raw, frozenset[Output]], Sequence[_Row]],
         limits: Limits,
         observer: Observer | None = None,
+        core_thread: ThreadPoolExecutor | None = None,
     ) -> None:
         """Take the model's last two stages, sync; the first, tokenising, comes with each request.
 
@@ -105,7 +106,7 @@ class Scheduler(Generic[_Raw, _Row]):
         self._loop_task: asyncio.Task[None] | None = None
         # Queries have a tokenising thread of their own, so they need not wait for a large request's.
         self._pre_threads = {lane: ThreadPoolExecutor(1, f"pre-{lane}") for lane in self._lanes}
-        self._core_thread = ThreadPoolExecutor(1, "core")
+        self._core_thread = core_thread or ThreadPoolExecutor(1, "core")
         self._post_thread = ThreadPoolExecutor(1, "post")
 
     @property

@@ -8,6 +8,7 @@ batch beyond rounding.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, cast
@@ -19,12 +20,17 @@ from torch.nn.attention.varlen import varlen_attn
 
 from ray_app.encoder_state import EncoderState, Pair, TokenEmbeddings
 from ray_app.linear import Linear
+from ray_app.threads import one_thread
 
 # oneDNN makes and keeps a kernel for every number of rows it meets. When each batch has another number that takes a
 # quarter of the time, and a gigabyte in the end, so batches are filled up to few of them.
 _FEW: Final = 128
 _FEW_STEP: Final = 16
 _MANY_STEP: Final = 64
+
+
+# Up to here a second thread gains two milliseconds on an idle machine, and is waited for on a busy one.
+_ONE_THREAD_TOKENS: Final = 48
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,10 +93,16 @@ class PackedTransformer:
 
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
         """
+        if self._device.type != "cpu":
+            return self._forward(ids, lengths)
         tokens = len(ids)
-        filling = _filling(tokens) if self._device.type == "cpu" else 0
+        filling = _filling(tokens)
         if filling:
             ids, lengths = F.pad(ids, (0, filling)), [*lengths, filling]
+        with one_thread() if tokens <= _ONE_THREAD_TOKENS else nullcontext():
+            return self._forward(ids, lengths)[:tokens]
+
+    def _forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
         states = self._embeddings(ids, lengths)
         shape, epsilon = (self._architecture.dim,), self._architecture.epsilon
         attend = self._varlen_attention(lengths) if self._varlen else self._grouped_attention(lengths)
@@ -98,7 +110,7 @@ class PackedTransformer:
             mixed = attend(layer.qkv(states))
             states = F.layer_norm(states.add_(layer.attention(mixed)), shape, *layer.attention_norm, epsilon)
             states = F.layer_norm(states.add_(layer.down(layer.up(states))), shape, *layer.norm, epsilon)
-        return states[:tokens]
+        return states
 
     def _varlen_attention(self, lengths: Sequence[int]) -> Callable[[Tensor], Tensor]:
         """Return the attention of every text over itself in one kernel, (tokens, 3 * dim) -> (tokens, dim)."""

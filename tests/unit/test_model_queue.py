@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,11 +12,11 @@ import pytest
 import torch
 
 from ray_app.config import ServerConfig
-from ray_app.model_queue import ModelQueue
+from ray_app.model_queue import ModelQueue, load
 from ray_app.observer import Observer
 from ray_app.problems import TooLong
 from ray_app.tokenizer import Ids, Tokenised
-from shirabe.errors import Overloaded
+from shirabe.errors import NotFound, Overloaded
 from shirabe.types import Output
 
 LONGEST = 8
@@ -54,8 +55,9 @@ class Cuts(Observer):
 
 @asynccontextmanager
 async def running(device: Device, observer: Observer | None = None) -> AsyncIterator[ModelQueue[list[int], int]]:
+    loaded, thread = load(lambda: device)
     queue = ModelQueue(
-        device.core, device.post, ServerConfig(), torch.device("cpu"), observer or Observer(), longest=LONGEST
+        loaded.core, loaded.post, ServerConfig(), torch.device("cpu"), observer or Observer(), LONGEST, thread
     )
     yield queue
     await queue._scheduler.close()
@@ -97,3 +99,26 @@ async def test_out_of_memory_halves_the_batch_and_fails_only_what_is_too_large_a
         queue.check()
     # What a pass that failed had in hand is free when the memory is given back.
     assert device.held == [0, 0, 0]
+
+
+async def test_a_model_is_built_in_the_thread_that_runs_it() -> None:
+    built: list[str] = []
+
+    def build() -> Device:
+        built.append(threading.current_thread().name)
+        return Device()
+
+    _, thread = load(build)
+
+    assert (
+        thread.submit(lambda: threading.current_thread().name).result() == built[0] != threading.current_thread().name
+    )
+    thread.shutdown()
+
+
+async def test_what_building_a_model_raises_is_raised() -> None:
+    def build() -> Device:
+        raise NotFound("no such folder")
+
+    with pytest.raises(NotFound, match="no such folder"):
+        load(build)
