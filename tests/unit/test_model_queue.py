@@ -110,9 +110,8 @@ async def test_a_model_is_built_in_the_thread_that_runs_it() -> None:
 
     _, thread = load(build)
 
-    assert (
-        thread.submit(lambda: threading.current_thread().name).result() == built[0] != threading.current_thread().name
-    )
+    assert built == [thread.submit(lambda: threading.current_thread().name).result()]
+    assert built != [threading.current_thread().name]
     thread.shutdown()
 
 
