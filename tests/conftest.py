@@ -38,8 +38,11 @@ def session_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def settings(session_dir: Path) -> Settings:
-    """Settings whose state is the session's own; downloads are shared with the user's cache."""
-    return load_settings(state_dir=session_dir / "state", opensearch={"heap_mb": 512})
+    """Settings whose state is the session's own; downloads are shared with the user's cache.
+
+    The model computes in fp32 everywhere, so that what must be equal is, whatever shared a batch with it.
+    """
+    return load_settings(state_dir=session_dir / "state", opensearch={"heap_mb": 512}, models={"precision": "fp32"})
 
 
 @pytest_asyncio.fixture(scope="session")
