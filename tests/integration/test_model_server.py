@@ -14,10 +14,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-import torch
 
 from bench.checkpoints import Kind, Shape, write
-from ray_app.precision import dtype_name
 from shirabe.cli.models_process import Ready
 
 GONE_S = 120.0
@@ -53,7 +51,7 @@ def test_it_says_what_it_serves(http: httpx.Client) -> None:
     assert info["outputs"] == ["dense", "sparse", "tokens", "bits"]
     assert info["prefixes"] == {"query": "query: ", "passage": "passage: "}
     assert info["reranker"] is False
-    assert http.get("/info").json()["model_dtype"] == dtype_name("auto", torch.device("cpu"), "bert")
+    assert http.get("/info").json()["model_dtype"] == "float32"
 
 
 @pytest.mark.parametrize(
