@@ -19,8 +19,10 @@ def test_a_taken_port_is_named_with_its_setting() -> None:
 
 def test_zero_picks_a_port_that_can_be_listened_on() -> None:
     with socket.socket() as listener:
-        listener.bind((LOOPBACK, require_free_port(LOOPBACK, 0)))
+        port = require_free_port(LOOPBACK, 0)
+        listener.bind((LOOPBACK, port))
         listener.listen()
+    assert 20_000 <= port < 32_768
 
 
 def test_an_address_that_is_not_this_machines_is_refused() -> None:
