@@ -43,12 +43,12 @@ def late_scores(tokens: Halves, passages: Sequence[Bytes | None]) -> Floats:
     """
     query = np.ascontiguousarray(tokens[:MAX_QUERY_TOKENS], dtype=np.float32)
     scores = np.full(len(passages), np.nan, dtype=np.float32)
-    places = [place for place, bits in enumerate(passages) if bits is not None and len(bits)]
-    if not places or not len(query):
+    held = {place: bits for place, bits in enumerate(passages) if bits is not None and len(bits)}
+    if not held or not len(query):
         return scores
-    best = _best_matches(query, [bits for bits in passages if bits is not None and len(bits)])
+    best = _best_matches(query, list(held.values()))
     weights = best.std(axis=1)
-    scores[places] = np.average(best, axis=0, weights=weights if weights.any() else None)
+    scores[list(held)] = np.average(best, axis=0, weights=weights if weights.any() else None)
     return scores
 
 

@@ -46,9 +46,8 @@ class LiteEmbedder:
 
     def embed(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> dict[str, Any]:
         """Return what the package returns: `dense_vecs`, `lexical_weights`, `colbert_vecs`."""
-        prefix = self._checkpoint.prefix(kind)
         embedded: dict[str, Any] = self._model.encode(
-            [prefix + text for text in texts],
+            self._checkpoint.prefixed(texts, kind),
             batch_size=self.batch,
             return_dense="dense" in outputs,
             return_sparse="sparse" in outputs,

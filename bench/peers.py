@@ -70,7 +70,7 @@ class FlagEmbedder:
         """Return what the library returns: `dense_vecs`, `lexical_weights`, `colbert_vecs`."""
         with redirect_stderr(StringIO()), self._clock:  # it shows its progress
             embedded: dict[str, Any] = self._model.encode(
-                prefixed(self._checkpoint, texts, kind),
+                self._checkpoint.prefixed(texts, kind),
                 batch_size=self.batch,
                 max_length=self._checkpoint.max_tokens,
                 return_dense="dense" in outputs,
@@ -110,7 +110,7 @@ class M3ServeEmbedder:
 
     def encode(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> None:
         """Compute outputs of the texts."""
-        self._runner.run(self._embed(prefixed(self._checkpoint, texts, kind), kind, outputs))
+        self._runner.run(self._embed(self._checkpoint.prefixed(texts, kind), kind, outputs))
 
     async def _embed(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> None:
         engine = await self._engine(kind)
@@ -165,7 +165,7 @@ class SentenceEncoder:
         if set(outputs) != {"dense"}:
             raise ValueError("gives dense vectors only")
         self._model.encode(
-            prefixed(self._checkpoint, texts, kind),
+            self._checkpoint.prefixed(texts, kind),
             batch_size=self.batch,
             normalize_embeddings=True,
             show_progress_bar=False,
@@ -225,11 +225,6 @@ def best_batch(peer: Batched, work: Callable[[], object]) -> int:
         if took < least:
             best, least = peer.batch, took
     return best
-
-
-def prefixed(checkpoint: Checkpoint, texts: Sequence[str], kind: TextKind) -> list[str]:
-    """Return the texts as the model must see them."""
-    return [checkpoint.prefix(kind) + text for text in texts]
 
 
 def half_and_flash() -> dict[str, Any]:

@@ -89,7 +89,7 @@ def check_texts(place: str, texts: Sequence[str]) -> None:
 
 def check_filled(place: str, texts: Sequence[str]) -> None:
     """Raise InvalidInput naming a text with nothing in it: a vector of nothing would match anything."""
-    empty = next((number for number, text in enumerate(texts) if not text or text.isspace()), None)
+    empty = next((number for number, text in enumerate(texts) if _is_blank(text)), None)
     if empty is not None:
         raise InvalidInput("is empty", f"{place}.{empty}")
 
@@ -97,5 +97,9 @@ def check_filled(place: str, texts: Sequence[str]) -> None:
 def check_query(query: str) -> None:
     """Raise InvalidInput for a query with nothing in it, TooLarge for too long a one."""
     check_size("query", [query])
-    if not query or query.isspace():
+    if _is_blank(query):
         raise InvalidInput("is empty", "query")
+
+
+def _is_blank(text: str) -> bool:
+    return not text or text.isspace()

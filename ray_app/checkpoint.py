@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast, get_args
@@ -90,6 +90,11 @@ class Checkpoint:
     def prefix(self, kind: TextKind) -> str:
         """Return what is put before a text of this kind."""
         return self.query_prefix if kind == "query" else self.passage_prefix
+
+    def prefixed(self, texts: Sequence[str], kind: TextKind) -> list[str]:
+        """Return texts of this kind as the model must see them."""
+        prefix = self.prefix(kind)
+        return [prefix + text for text in texts]
 
 
 def read_checkpoint(

@@ -9,11 +9,11 @@ from ray_app.checkpoint import Checkpoint, read_checkpoint
 from ray_app.config import ServerConfig
 from ray_app.device import open_device
 from ray_app.encoder import M3Encoder
+from ray_app.lane import Lane
 from ray_app.model_queue import ModelQueue, load
 from ray_app.observer import Observer
 from ray_app.precision import dtype_name
 from ray_app.qwen3_encoder import Qwen3Encoder
-from ray_app.scheduler import Lane
 from ray_app.surface.parts import Encoded, ModelCard
 from ray_app.text_encoder import Forward, TextEncoder
 from ray_app.wire import Row

@@ -11,8 +11,9 @@ import torch
 
 from ray_app.config import ServerConfig
 from ray_app.device import limits
+from ray_app.lane import Lane
 from ray_app.observer import Observer
-from ray_app.scheduler import Lane, Scheduler
+from ray_app.scheduler import Scheduler
 from ray_app.surface.parts import too_long
 from ray_app.tokenizer import Ids, Tokenised
 from shirabe.types import Output

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ray_app.lane import Lane
     from ray_app.providers.usage import Usage
-    from ray_app.scheduler import Lane
 
 
 class Observer:

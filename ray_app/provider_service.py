@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from ray_app.config import ServerConfig
+from ray_app.lane import Lane
 from ray_app.observer import Observer
 from ray_app.providers.clock import Clock
 from ray_app.providers.embedder import ProviderEmbedder
 from ray_app.providers.text_length import estimated_tokens
 from ray_app.providers.usage import Usage
-from ray_app.scheduler import Lane
 from ray_app.surface.parts import Encoded, ModelCard, too_long
 from ray_app.wire import Row
 from shirabe.errors import InvalidInput, Overloaded

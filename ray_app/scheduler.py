@@ -15,15 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, TypeVar
 
+from ray_app.lane import Item, Lane, Request, take
 from ray_app.observer import Observer
 from ray_app.token_budget import cut
 from ray_app.tokenizer import Ids
 from shirabe.errors import Overloaded, ShirabeError, Unavailable
 from shirabe.types import Output
-
-Lane = Literal["query", "passage"]
 
 _Raw = TypeVar("_Raw")
 _Row = TypeVar("_Row")
@@ -50,31 +49,6 @@ class Limits:
     wait_s: float = math.inf
 
 
-class _Request(Generic[_Row]):
-    """One caller's texts: rows come back in any order, the caller hears when all are there."""
-
-    def __init__(self, outputs: frozenset[Output], lane: Lane, texts: int, answer: asyncio.Future[list[_Row]]) -> None:
-        self.outputs = outputs
-        self.lane = lane
-        self.answer = answer
-        self.arrived_s = time.perf_counter()
-        self.begun = False
-        self._rows: dict[int, _Row] = {}
-        self._texts = texts
-
-    def put(self, index: int, row: _Row) -> None:
-        self._rows[index] = row
-        if len(self._rows) == self._texts and not self.answer.done():
-            self.answer.set_result([self._rows[i] for i in range(self._texts)])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Item(Generic[_Row]):
-    request: _Request[_Row]
-    index: int
-    ids: Ids
-
-
 class Scheduler(Generic[_Raw, _Row]):
     """Runs one model for many callers on one event loop. `start` it once inside the loop, `close` it in the end."""
 
@@ -95,9 +69,9 @@ class Scheduler(Generic[_Raw, _Row]):
         self._post = post
         self._limits = limits
         self._observer = observer or Observer()
-        self._lanes: dict[Lane, deque[_Item[_Row]]] = {"query": deque(), "passage": deque()}
-        self._planned: deque[list[_Item[_Row]]] = deque()
-        self._requests: set[_Request[_Row]] = set()
+        self._lanes: dict[Lane, deque[Item[_Row]]] = {"query": deque(), "passage": deque()}
+        self._planned: deque[list[Item[_Row]]] = deque()
+        self._requests: set[Request[_Row]] = set()
         self._query_run = 0
         self._queued = 0
         self._tokens_s = _FIRST_GUESS_TOKENS_S
@@ -150,12 +124,12 @@ class Scheduler(Generic[_Raw, _Row]):
             prepared = await asyncio.get_running_loop().run_in_executor(self._pre_threads[lane], prepare)
         self.check()
         answer: asyncio.Future[list[_Row]] = asyncio.get_running_loop().create_future()
-        request = _Request(outputs, lane, len(prepared), answer)
+        request = Request(outputs, lane, len(prepared), answer)
         tokens = sum(map(len, prepared))
         self._requests.add(request)
         self._hold(tokens)
         try:
-            self._lanes[lane].extend(_Item(request, index, ids) for index, ids in enumerate(prepared))
+            self._lanes[lane].extend(Item(request, index, ids) for index, ids in enumerate(prepared))
             self._arrived.set()
             return await answer
         finally:
@@ -213,7 +187,7 @@ class Scheduler(Generic[_Raw, _Row]):
             if finishing is not None and not finishing.done():
                 finishing.cancel()
 
-    async def _finish(self, batch: Sequence[_Item[_Row]], raw: _Raw, outputs: frozenset[Output]) -> None:
+    async def _finish(self, batch: Sequence[Item[_Row]], raw: _Raw, outputs: frozenset[Output]) -> None:
         try:
             rows = await asyncio.get_running_loop().run_in_executor(self._post_thread, self._post, raw, outputs)
             for item, row in zip(batch, rows, strict=True):
@@ -223,7 +197,7 @@ class Scheduler(Generic[_Raw, _Row]):
         except Exception as error:
             self._fail(_as_unavailable(error))
 
-    def _halve(self, batch: list[_Item[_Row]]) -> None:
+    def _halve(self, batch: list[Item[_Row]]) -> None:
         """Lay a batch that found no memory in front of the others, in two parts; refuse one that has no parts."""
         if len(batch) == 1:
             self._refuse(batch)
@@ -232,21 +206,20 @@ class Scheduler(Generic[_Raw, _Row]):
         middle = len(batch) // 2
         self._planned.extendleft((batch[middle:], batch[:middle]))
 
-    def _refuse(self, batch: Sequence[_Item[_Row]]) -> None:
+    def _refuse(self, batch: Sequence[Item[_Row]]) -> None:
         """Fail the callers of a batch that found no memory; the others go on."""
         self._observer.out_of_memory()
-        tokens = sum(map(_length, batch))
+        tokens = sum(map(len, batch))
         for request in {item.request for item in batch}:
-            if not request.answer.done():
-                request.answer.set_exception(Overloaded(f"not enough memory for {tokens} tokens now", _MEMORY_WAIT_S))
+            request.fail(Overloaded(f"not enough memory for {tokens} tokens now", _MEMORY_WAIT_S))
 
-    def _measure(self, batch: Sequence[_Item[_Row]], seconds: float) -> None:
-        tokens = sum(len(item.ids) for item in batch)
+    def _measure(self, batch: Sequence[Item[_Row]], seconds: float) -> None:
+        tokens = sum(map(len, batch))
         self._tokens_s += 0.1 * (tokens / max(seconds, 1e-6) - self._tokens_s)
         lane = batch[0].request.lane
         self._observer.ran(tokens, self._limits.query_batch if lane == "query" else self._limits.passage_batch)
 
-    def _tell_waits(self, batch: Sequence[_Item[_Row]]) -> None:
+    def _tell_waits(self, batch: Sequence[Item[_Row]]) -> None:
         now = time.perf_counter()
         for request in {item.request for item in batch if not item.request.begun}:
             request.begun = True
@@ -257,45 +230,26 @@ class Scheduler(Generic[_Raw, _Row]):
             self._failure = error
         self._arrived.set()
         for request in self._requests:
-            if not request.answer.done():
-                request.answer.set_exception(self._failure)
+            request.fail(self._failure)
 
-    def _next_batch(self) -> list[_Item[_Row]]:
+    def _next_batch(self) -> list[Item[_Row]]:
         self.check()
         passages_wait = bool(self._planned or self._lanes["passage"])
         if self._lanes["query"] and not (passages_wait and self._query_run >= _QUERY_RUN):
-            batch = _take(self._lanes["query"], self._limits.query_batch)
+            batch = take(self._lanes["query"], self._limits.query_batch)
             if batch:
                 self._query_run += 1
-                return sorted(batch, key=_length)
+                return sorted(batch, key=len)
         self._query_run = 0
         while self._planned or self._lanes["passage"]:
             if not self._planned:
-                window = _take(self._lanes["passage"], self._limits.passage_batch * _WINDOW_BATCHES)
-                self._planned.extend(cut(sorted(window, key=_length), _length, self._limits.passage_batch))
+                window = take(self._lanes["passage"], self._limits.passage_batch * _WINDOW_BATCHES)
+                self._planned.extend(cut(sorted(window, key=len), len, self._limits.passage_batch))
                 continue
             batch = [item for item in self._planned.popleft() if not item.request.answer.done()]
             if batch:
                 return batch
-        return _take(self._lanes["query"], self._limits.query_batch)
-
-
-def _length(item: _Item[_Row]) -> int:
-    return len(item.ids)
-
-
-def _take(lane: deque[_Item[_Row]], budget: int) -> list[_Item[_Row]]:
-    """Take waiting items in order until the budget is spent: one at least, however long; none whose caller has gone."""
-    taken: list[_Item[_Row]] = []
-    while lane:
-        if lane[0].request.answer.done():
-            lane.popleft()
-            continue
-        budget -= len(lane[0].ids)
-        if taken and budget < 0:
-            break
-        taken.append(lane.popleft())
-    return taken
+        return take(self._lanes["query"], self._limits.query_batch)
 
 
 def _as_unavailable(error: Exception) -> ShirabeError:

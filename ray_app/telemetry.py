@@ -7,9 +7,9 @@ from typing import Final
 
 from ray.serve import metrics
 
+from ray_app.lane import Lane
 from ray_app.observer import Observer
 from ray_app.providers.usage import Usage
-from ray_app.scheduler import Lane
 
 # From one forward pass of a query up to what a full queue on a CPU makes a passage wait, seconds.
 _WAIT_BOUNDS_S: Final = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0]

@@ -47,8 +47,7 @@ class TextEncoder(ABC):
 
     def encode_pre(self, texts: Sequence[str], kind: TextKind) -> Tokenised:
         """Return each text's token ids with the prefix of its kind, at most `max_tokens`."""
-        prefix = self.checkpoint.prefix(kind)
-        return self._tokenizer.encode([prefix + text for text in texts])
+        return self._tokenizer.encode(self.checkpoint.prefixed(texts, kind))
 
     @abstractmethod
     def check_outputs(self, outputs: Collection[Output]) -> None:

@@ -27,8 +27,6 @@ from ray_app.threads import one_thread
 _FEW: Final = 128
 _FEW_STEP: Final = 16
 _MANY_STEP: Final = 64
-
-
 # Up to here a second thread gains two milliseconds on an idle machine, and is waited for on a busy one.
 _ONE_THREAD_TOKENS: Final = 48
 

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ray_app.bodies import MAX_TOKEN_VECTOR_BYTES, check_query, check_texts, read_body
+from ray_app.lane import Lane
 from ray_app.problems import TooLarge
-from ray_app.scheduler import Lane
 from ray_app.service import Route, Routes
 from ray_app.surface.headers import said
 from ray_app.surface.parts import EmbeddingModel, Encoded, PairScorer

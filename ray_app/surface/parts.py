@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ray_app.lane import Lane
 from ray_app.models import check_dim
 from ray_app.problems import TooLong
 from ray_app.providers.usage import Usage
-from ray_app.scheduler import Lane
 from ray_app.wire import Row
 from shirabe.errors import NotFound
 from shirabe.types import Output, TextKind

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ray_app.lane import Lane
 from ray_app.providers.usage import Usage
-from ray_app.scheduler import Lane
 from ray_app.service import Bounds, Service
 from ray_app.surface.parts import Encoded, ModelCard, PairScorer, Scored, too_long
 from ray_app.surface.routes import open_service

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fake_models import REVISION, FakeModel, FakeScorer, serve
 
-from ray_app.scheduler import Lane
+from ray_app.lane import Lane
 from ray_app.surface.parts import Encoded, PairScorer, Scored
 from shirabe.errors import Overloaded
 from shirabe.types import Output, TextKind

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from fake_models import MAX_TOKENS, FakeModel, FakeScorer, serve
 
-from ray_app.scheduler import Lane
+from ray_app.lane import Lane
 from ray_app.surface.late import max_sim
 from ray_app.surface.parts import Encoded
 from ray_app.wire import unpack

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
+from ray_app.lane import Lane
 from ray_app.observer import Observer
-from ray_app.scheduler import Lane, Limits, Scheduler
+from ray_app.scheduler import Limits, Scheduler
 from ray_app.tokenizer import Ids
 from shirabe.errors import Overloaded, Unavailable
 from shirabe.types import Output
