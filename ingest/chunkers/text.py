@@ -13,7 +13,6 @@ from ingest.chunkers.split import Boundaries, Splitter
 _CODE_PREFIX: Final = "text/x-"
 _CONFIGURATION_TYPES: Final = ("application/yaml", "application/json")
 _CONFIGURATION_SUFFIXES: Final = frozenset({".toml", ".ini", ".cfg", ".conf", ".properties"})
-_SHELL_SUFFIXES: Final = frozenset({".sh", ".bash"})
 _AFTER_BLANK_LINE: Final = re.compile(r"^[^\S\n]*\n(?=[^\n]*\S)", re.MULTILINE)
 _UNINDENTED: Final = re.compile(r"^(?=[^\s#)\]}])", re.MULTILINE)
 
@@ -28,8 +27,10 @@ def chunk_text(path: str, title: str, text: str, media_type: str, splitter: Spli
         [match.end() for match in _AFTER_BLANK_LINE.finditer(source.text)],
         [match.start() for match in _UNINDENTED.finditer(source.text)] if kind != "text" else (),
     )
+    everything = source.lines_span(1, source.line_count)
+    whole = source.trimmed(everything) if kind == "text" and splitter.takes_whole(context, source) else None
     drafts = []
-    for piece in splitter.pieces(source, source.lines_span(1, source.line_count), context, boundaries):
+    for piece in [whole] if whole else splitter.pieces(source, everything, context, boundaries):
         place = source.place(piece)
         drafts.append(
             Draft(
@@ -48,8 +49,6 @@ def _kind(path: str, media_type: str) -> tuple[str, str | None]:
     suffix = PurePosixPath(path).suffix.lower()
     if media_type.startswith(_CODE_PREFIX):
         return "code", media_type.removeprefix(_CODE_PREFIX)
-    if suffix in _SHELL_SUFFIXES:
-        return "code", "shell"
     if media_type in _CONFIGURATION_TYPES or suffix in _CONFIGURATION_SUFFIXES:
         return "config", None
     return "text", None

@@ -13,20 +13,53 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from ingest.media_types import HEAD_BYTES, media_type_of
+from ingest.media_types import media_type_of
 from shirabe.errors import InvalidInput
 from shirabe.types import digest
 
 DEFAULT_EXCLUDES = (
-    *("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "uv.lock"),
-    *("Cargo.lock", "composer.lock", "Gemfile.lock", "go.sum"),
-    *("*.min.js", "*.min.css", "*.map", "*_pb2.py", "*_pb2_grpc.py", "*.pb.go"),
-    *("node_modules", "vendor", "third_party", "__pycache__", ".git", ".hg", ".svn", ".venv"),
+    # What a package manager resolved.
+    *("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "deno.lock"),
+    *("poetry.lock", "uv.lock", "pdm.lock", "Pipfile.lock", "Cargo.lock", "composer.lock", "Gemfile.lock"),
+    *("go.sum", "go.work.sum", "mix.lock", "pubspec.lock", "Podfile.lock", "flake.lock", "Chart.lock"),
+    *("packages.lock.json", "gradle.lockfile", ".terraform.lock.hcl"),
+    # What a generator or a bundler wrote.
+    *("*.min.js", "*.min.mjs", "*.min.css", "*.bundle.js", "*.map", "*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py"),
+    *("*.pb.go", "*.pb.gw.go", "*.pb.cc", "*.pb.h", "*_pb.js", "*_pb.d.ts", "*_pb.ts", "*_grpc_pb.js", "*.gen.go"),
+    *("zz_generated*.go", "*_generated.go", "*.g.dart", "*.freezed.dart", "*.g.cs", "*.Designer.cs", "__snapshots__"),
+    *("dist", "**/build/**/*.js", "**/build/**/*.mjs", "**/build/**/*.css", "**/build/**/*.html", "build/lib"),
+    *(".next", ".nuxt", ".gradle", ".terraform", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"),
+    # What others wrote.
+    *("node_modules", "bower_components", "vendor", "third_party", "Godeps", "Pods", "site-packages", ".yarn"),
+    *(".git", ".hg", ".svn", ".venv", ".tox", ".nox"),
 )
 """Written by machines or by others; the option `default_excludes: false` takes them in."""
 
+_HEAD_BYTES = 4_096
 _GENERATED = re.compile(rb"^(?://|#|/\*) ?Code generated .{0,200}DO NOT EDIT", re.MULTILINE)
-_GENERATED_BYTES = 4_096
+_HEADER = re.compile(
+    rb"""(?:\s++ | \xef\xbb\xbf | <\?php | \#[^\n]*+ | //[^\n]*+ | --[^\n]*+ | /\*.*?(?:\*/|\Z) | <!--.*?(?:-->|\Z)
+        | \"\"\".*?(?:\"\"\"|\Z) | '''.*?(?:'''|\Z) | [\"']use\ strict[\"'];?)*+""",
+    re.VERBOSE | re.DOTALL,
+)
+"""The comments that a file begins with."""
+_MARKER = re.compile(
+    rb"""(?<![\w-])@generated\b | <auto-?generated | \bgenerated\ by\ the\ protocol\ buffer\ compiler
+       | \bauto-?\ ?generated\ by\ (?:the\ )?(?:openapi|swagger|thrift) | (?:openapi-generator|swagger-codegen)\.git
+       | \bgenerated\b.{0,120}\bdo\ not\ (?:edit|modify|change)\b
+       | \bdo\ not\ (?:edit|modify|change)\b.{0,120}\bgenerated\b""",
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+_MARKER_BYTES = 1_500
+_GENERATED_SUFFIXES = frozenset(
+    {".bash", ".c", ".cc", ".cjs", ".cpp", ".cs", ".css", ".cts", ".cxx", ".dart", ".ex", ".exs", ".go", ".h", ".hh"}
+    | {".hpp", ".java", ".js", ".jsx", ".kt", ".kts", ".lua", ".m", ".mjs", ".mm", ".mts", ".php", ".py", ".pyi"}
+    | {".rb", ".rs", ".scala", ".scss", ".sh", ".swift", ".ts", ".tsx", ".vue"}
+)
+"""Code whose source is elsewhere. A generated API description, schema or page is read: it may be all there is."""
+_MINIFIABLE = frozenset({".js", ".mjs", ".cjs", ".css"})
+_MINIFIED_BYTES = 2_048
+_MINIFIED_LINE_BYTES = 500
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 _MAX_PATH_CHARS = 1_024
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ufffd\ud800-\udfff]")
@@ -75,10 +108,30 @@ def sort_content(path: str, content: bytes) -> Sorted:
     """Tell what a file is from its content."""
     if content.startswith(_LFS_POINTER):
         return Sorted(refusal="a Git LFS pointer; the file itself is not in the repository")
-    if _GENERATED.search(content, 0, _GENERATED_BYTES):
+    if _is_generated(path, content[:_HEAD_BYTES]):
         return Sorted(refusal="generated code")
-    media_type = media_type_of(path, content[:HEAD_BYTES])
+    if _is_minified(path, content):
+        return Sorted(refusal="minified code")
+    media_type = media_type_of(path, content)
     return Sorted(media_type=media_type) if media_type else Sorted(refusal="binary")
+
+
+def _is_generated(path: str, head: bytes) -> bool:
+    """Tell whether code says at its top that a program wrote it."""
+    if _GENERATED.search(head):
+        return True
+    header = _HEADER.match(head)
+    suffix = PurePosixPath(path).suffix.lower()
+    return (
+        suffix in _GENERATED_SUFFIXES and header is not None and _MARKER.search(header[0][:_MARKER_BYTES]) is not None
+    )
+
+
+def _is_minified(path: str, content: bytes) -> bool:
+    """Tell whether a script or style sheet has lines that nobody writes."""
+    if PurePosixPath(path).suffix.lower() not in _MINIFIABLE or len(content) < _MINIFIED_BYTES:
+        return False
+    return len(content) > _MINIFIED_LINE_BYTES * (content.count(b"\n") + 1)
 
 
 def selection_of(options: Mapping[str, Any], max_file_bytes: int) -> Selection:
