@@ -1,31 +1,55 @@
-"""An OpenAPI document: read, checked and its references followed, without network or files."""
+"""An API description: read, joined, and its references followed, without network or files."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
-import yaml
-
-from ingest.chunkers.openapi_validation import FAMILIES, first_error
+from ingest.chunkers.openapi_bundle import bundle
+from ingest.chunkers.openapi_origins import Origins, Problem, look_up, pointer_keys, pointer_text
+from ingest.chunkers.openapi_positions import Family
+from ingest.openapi_files import ApiFiles
 from ingest.safe_yaml import load_yaml
 from shirabe.errors import InvalidInput
 
 Node = Mapping[str, Any]
 
-_REMOTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:|//)")
+MAX_FIELDS: Final = 500_000
+"""Lines that fields may take in all units of a description together."""
+
+_FAMILIES: Final[Mapping[str, Family]] = {
+    "swagger 2.0": "2.0",
+    "openapi 3.0": "3.0",
+    "openapi 3.1": "3.1",
+    "openapi 3.2": "3.2",
+    "asyncapi 2": "asyncapi-2",
+    "asyncapi 3": "asyncapi-3",
+}
+_READ: Final = "OpenAPI 2.0 and 3.0 to 3.2 and AsyncAPI 2 and 3 are read"
+_CONTENT_KEYS: Final = ("paths", "webhooks", "components", "definitions", "channels", "operations")
 _MAX_REFERENCE_STEPS: Final = 10
-_CONTENT_KEYS: Final = ("paths", "webhooks", "components", "definitions")
-_MAX_MESSAGE_CHARS: Final = 300
+_NAMED: Final = frozenset(
+    ("properties", "schemas", "definitions", "patternProperties", "$defs", "messages", "channels")
+)
+_DATA: Final = frozenset(("example", "examples", "enum", "default", "const"))
 
 
-class OpenApiDocument:
-    """A valid OpenAPI document of version 2.0, 3.0 or 3.1."""
+class ApiDocument:
+    """A description of a version that is read, as one document."""
 
-    def __init__(self, root: Node, version: str) -> None:
-        self.root = root
-        self.version = version
+    def __init__(self, root: Node, family: Family, files: ApiFiles, *, joined: bool) -> None:
+        joint = bundle(files, root, family) if joined else None
+        self.root: Node = joint.root if joint else root
+        self.family = family
+        self.joined = joined
+        self.problems: list[Problem] = list(joint.problems) if joint else []
+        self.origins = Origins(files.root, files.texts, joint.origins if joint else {})
+        self.fields_left = MAX_FIELDS
+        self._names = joint.names if joint else {}
+        self._found: dict[str, object] = {}
+        self._anchors: dict[str, object] | None = None
 
     def resolve(self, node: object) -> tuple[Node, str]:
         """Return what a node stands for and the name it is referred to by (empty: it is no reference).
@@ -39,125 +63,116 @@ class OpenApiDocument:
             target = node.get("$ref")
             if not isinstance(target, str):
                 return node, name
-            name = name or reference_name(target)
-            node = look_up(self.root, target[1:]) if target.startswith("#") else None
+            name = name or self.name_of(target)
+            node = self.at(target)
         return {}, name
 
+    def at(self, reference: str) -> object:
+        """Return the node that a reference in this document points at, None for what is elsewhere or nowhere."""
+        if reference not in self._found:
+            self._found[reference] = self._look_up(reference)
+        return self._found[reference]
 
-def read_openapi(path: str, text: str) -> OpenApiDocument:
-    """Return the document in `text`.
+    def name_of(self, reference: str) -> str:
+        """Return what a reference is called: `#/components/schemas/Order` is `Order`, `models/order.yml` is `order`."""
+        return self._names.get(reference[1:]) or reference_name(reference)
 
-    References to other files are not followed and what they stand for is not checked.
+    def called(self, pointer: str) -> str:
+        """Return the name under which the author knows the component at a pointer."""
+        return self._names.get(pointer) or reference_name(pointer)
 
-    Raises: InvalidInput with the place: `path:line:column#/json/pointer`.
+    def settled(self, pointer: str) -> str:
+        """Return the pointer of the same node with the references on the way followed."""
+        node: object = self.root
+        settled = ""
+        for key in pointer_keys(pointer):
+            for _ in range(_MAX_REFERENCE_STEPS):
+                target = node.get("$ref") if isinstance(node, Mapping) and key not in node else None
+                if not isinstance(target, str) or not target.startswith("#/"):
+                    break
+                node, settled = self.at(target), unquote(target[1:])
+            node = look_up(node, pointer_text((key,)))
+            settled += pointer_text((key,))
+        return settled
+
+    def locator(self, pointer: str) -> str:
+        """Return what opens a pointer: the document itself, or the file of a part that only that file has."""
+        keys = pointer.split("/")
+        if any("/".join(keys[:count]) in self._names for count in (3, 4)):
+            return str(self.origins.target(pointer))
+        return f"{self.origins.root}#{pointer}"
+
+    def _look_up(self, reference: str) -> object:
+        if reference == "#":
+            return self.root
+        if reference.startswith("#/"):
+            node = look_up(self.root, reference[1:])
+            return look_up(self.root, unquote(reference[1:])) if node is None else node
+        if self._anchors is None:
+            self._anchors = dict(_anchored(self.root))
+        return self._anchors.get(reference)
+
+
+def read_api(files: ApiFiles, *, joined: bool) -> ApiDocument:
+    """Return the description whose text `files` has; without `joined`, references to other files stay names.
+
+    Raises: InvalidInput with the place, `path:line:column#/json/pointer`, for what is no description that is read.
     """
-    root = load_yaml(text, path)
+    path = files.root
+    root = load_yaml(files.texts[path], path)
     if not isinstance(root, dict):
-        raise InvalidInput("an OpenAPI document is a mapping", f"{path}:1:1")
-    version = str(root.get("openapi") or root.get("swagger") or "")
-    family = ".".join(version.split(".")[:2])
-    if family not in FAMILIES:
-        raise InvalidInput(f"OpenAPI version {version or 'missing'}: 2.0, 3.0 and 3.1 are read", f"{path}#/openapi")
-    if not any(key in root for key in _CONTENT_KEYS):
-        raise InvalidInput("neither paths nor components", f"{path}:1:1")
-    opaque = False
-    for pointer, target in _references(root):
-        if _REMOTE.match(target):
-            raise _at(path, text, pointer, f"reference to another host is not followed: {target[:200]}")
-        if target.startswith("#"):
-            _check_reference(root, path, text, pointer, target)
-        else:
-            opaque = True
-    error = first_error(root, family, whole=not opaque)
-    if error is not None:
-        raise _at(path, text, error.pointer, error.message)
-    return OpenApiDocument(root, version)
-
-
-def pointer_text(parts: tuple[str | int, ...]) -> str:
-    """Return a JSON pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+        raise InvalidInput("an API description is a mapping", f"{path}:1:1")
+    origins = Origins(path, files.texts, {})
+    key = next((name for name in ("openapi", "swagger", "asyncapi") if name in root), "openapi")
+    version = str(root.get(key) or "")
+    family = _family(key, version)
+    if family is None:
+        raise InvalidInput(f"{key} version {version or 'missing'}: {_READ}", origins.place(pointer_text((key,))))
+    content = [name for name in _CONTENT_KEYS if name in root]
+    if not content:
+        raise InvalidInput("neither paths nor components nor channels", f"{path}:1:1")
+    for name in (*content, "info"):
+        if not isinstance(root.get(name), dict | None):
+            raise InvalidInput(f"{name} must be a mapping", origins.place(pointer_text((name,))))
+    return ApiDocument(root, family, files, joined=joined)
 
 
 def reference_name(target: str) -> str:
-    """Return the last part of a reference: `#/components/schemas/Order` is `Order`, `models/order.yml` is `order`."""
+    """Return the last part of a reference."""
     last = target.rstrip("/#").rsplit("/", 1)[-1]
-    return re.sub(r"\.(?:ya?ml|json)$", "", last).replace("~1", "/").replace("~0", "~")
+    return unquote(re.sub(r"\.(?:ya?ml|json)$", "", last)).replace("~1", "/").replace("~0", "~")
 
 
-def look_up(root: object, pointer: str) -> object:
-    """Return the node at a JSON pointer, None where there is none."""
-    node = root
-    for part in pointer.split("/")[1:]:
-        key = _percent_decoded(part).replace("~1", "/").replace("~0", "~")
-        if isinstance(node, Mapping):
-            node = node.get(key)
-        elif isinstance(node, list) and key.isdigit() and int(key) < len(node):
-            node = node[int(key)]
-        else:
-            return None
-    return node
-
-
-def _percent_decoded(part: str) -> str:
-    return re.sub(r"%([0-9A-Fa-f]{2})", lambda code: chr(int(code[1], 16)), part)
-
-
-def _references(root: object) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def references(root: object) -> Iterator[tuple[str, str]]:
     """Yield the pointer and the target of every reference; what stands in examples and enums is data."""
-    waiting: list[tuple[tuple[str | int, ...], object]] = [((), root)]
+    waiting: list[tuple[str, str, object]] = [("", "", root)]
     while waiting:
-        pointer, node = waiting.pop()
+        pointer, last, node = waiting.pop()
         if isinstance(node, Mapping):
             target = node.get("$ref")
             if isinstance(target, str):
-                yield (*pointer, "$ref"), target
-            named = bool(pointer) and pointer[-1] in ("properties", "schemas", "definitions", "patternProperties")
+                yield f"{pointer}/$ref", target
             for key, value in node.items():
-                if named or (key not in ("example", "examples", "enum", "default", "const") and key[:2] != "x-"):
-                    waiting.append(((*pointer, key), value))
+                if isinstance(value, Mapping | list) and (last in _NAMED or (key not in _DATA and key[:2] != "x-")):
+                    waiting.append((pointer + pointer_text((key,)), key, value))
         elif isinstance(node, list):
-            waiting.extend(((*pointer, index), value) for index, value in enumerate(node))
+            waiting.extend((f"{pointer}/{index}", "", value) for index, value in enumerate(node))
 
 
-def _check_reference(root: Node, path: str, text: str, pointer: tuple[str | int, ...], target: str) -> None:
-    seen = {target}
-    node = look_up(root, target[1:])
-    while isinstance(node, Mapping) and isinstance(following := node.get("$ref"), str) and following.startswith("#"):
-        if following in seen:
-            raise _at(path, text, pointer, f"reference that leads back to itself: {target[:200]}")
-        seen.add(following)
-        node = look_up(root, following[1:])
-    if node is None:
-        raise _at(path, text, pointer, f"reference to nothing: {target[:200]}")
+def _family(key: str, version: str) -> Family | None:
+    parts = version.split(".")
+    return _FAMILIES.get(f"{key} {parts[0]}" if key == "asyncapi" else f"{key} {'.'.join(parts[:2])}")
 
 
-def _at(path: str, text: str, pointer: tuple[str | int, ...], message: str) -> InvalidInput:
-    line, column = _mark(text, pointer)
-    short = " ".join(message.split())
-    if len(short) > _MAX_MESSAGE_CHARS:
-        short = f"{short[: _MAX_MESSAGE_CHARS // 2]} … {short[-_MAX_MESSAGE_CHARS // 2 :]}"
-    return InvalidInput(short, f"{path}:{line}:{column}#{pointer_text(pointer)}")
-
-
-def _mark(text: str, pointer: tuple[str | int, ...]) -> tuple[int, int]:
-    """Return the line and column (1-based) of the deepest node on the way to a pointer that there is."""
-    try:
-        node = yaml.compose(text, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
-        return 1, 1
-    if node is None:
-        return 1, 1
-    mark = node.start_mark
-    for part in pointer:
-        if isinstance(node, yaml.MappingNode):
-            pair = next(((k, v) for k, v in node.value if str(k.value) == str(part)), None)
-            if pair is None:
-                break
-            mark, node = pair[0].start_mark, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            mark = node.start_mark
-        else:
-            break
-    return mark.line + 1, mark.column + 1
+def _anchored(root: Node) -> Iterator[tuple[str, object]]:
+    """Yield what schemas of JSON Schema 2020-12 can be referred to by beside pointers: `#anchor` and `$id`."""
+    waiting: list[object] = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Mapping):
+            for key, prefix in (("$anchor", "#"), ("$dynamicAnchor", "#"), ("$id", "")):
+                if isinstance(node.get(key), str):
+                    yield f"{prefix}{node[key]}", node
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node

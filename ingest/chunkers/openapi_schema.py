@@ -1,41 +1,119 @@
-"""Schemas of an OpenAPI document in words: types, fields, the meanings of their values."""
+"""Schemas of an API description in words: types and fields."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
-from ingest.chunkers.html_text import strip_tags
-from ingest.chunkers.openapi_document import Node, OpenApiDocument
+from ingest.chunkers.openapi_document import ApiDocument, Node
+from ingest.chunkers.openapi_units import mapping, sequence
+from ingest.chunkers.openapi_words import described_values, limit_words, one_line, paragraphs
 
 _MAX_DEPTH: Final = 6
 _MAX_FIELDS: Final = 1_000
-_MAX_VALUES: Final = 60
-_INT32_LIMIT: Final = 2**31 - 1
-_MEANINGS: Final = ("x-enum-descriptions", "x-enumDescriptions", "x-enum-varnames", "x-enumNames")
+_MAX_STEPS: Final = 5_000
 _UNIONS: Final = ("oneOf", "anyOf")
 
 
-def one_line(text: object) -> str:
-    """Return a description as one line, without tags; anything but text is nothing."""
-    return " ".join(strip_tags(text).split()) if isinstance(text, str) else ""
-
-
-def type_words(document: OpenApiDocument, schema: object) -> str:
+def type_words(document: ApiDocument, schema: object) -> str:
     """Return a schema's type in a few words: `string(date)`, `array of Order`, `Cat | Dog`; references by name."""
     return _type_words(document, schema, 0)
 
 
-def _type_words(document: OpenApiDocument, schema: object, depth: int) -> str:
+def field_lines(document: ApiDocument, schema: object, expansions: int, *, levels: int = _MAX_DEPTH) -> list[str]:
+    """Return one line per field, nested fields by their path (`details[].amount`) down to so many levels.
+
+    `expansions` is how many references in a row are replaced by what they stand for; further ones stay names, but for
+    what a schema is composed of (`allOf`).
+    """
+    walk = _Walk(document, levels)
+    lines: dict[str, None] = {}
+    for line in walk.fields(schema, "", expansions if document.fields_left > 0 else 0, 0, 1):
+        lines[line] = None
+        if len(lines) == _MAX_FIELDS:
+            lines["- … more fields"] = None
+            break
+    document.fields_left -= len(lines)
+    return list(lines)
+
+
+def field_words(document: ApiDocument, schema: object, *, required: bool) -> str:
+    """Return what a field is: `(string, required): description; values: …`."""
+    node, name = document.resolve(schema)
+    marks = [type_words(document, schema)]
+    marks.extend(mark for mark, holds in _marks(node, required) if holds)
+    description, values = described_values(node)
+    description = description or one_line(node.get("title")) or _composed_description(node)
+    if name:
+        # What a reference stands for has a unit of its own that says the rest.
+        said = mapping(schema).get("description") or node.get("description") or node.get("title")
+        description = (paragraphs(said) or [""])[0]
+    details = "; ".join(
+        part for part in (description, f"values: {values}" if values else "", *limit_words(node)) if part
+    )
+    return f"({', '.join(marks)})" + (f": {details}" if details else "")
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk over the fields of a schema; what a schema is composed of is walked once at each place."""
+
+    document: ApiDocument
+    levels: int
+    composed: set[tuple[str, str]] = field(default_factory=set)
+    steps: int = 0
+
+    def fields(self, schema: object, prefix: str, expansions: int, depth: int, level: int) -> Iterator[str]:
+        node, name = self.document.resolve(schema)
+        self.steps += 1
+        if depth > _MAX_DEPTH or self.steps > _MAX_STEPS or (name and expansions <= 0):
+            return
+        left = expansions - bool(name)
+        for part in sequence(node.get("allOf")):
+            target = mapping(part).get("$ref")
+            if not isinstance(target, str):
+                yield from self.fields(part, prefix, left, depth + 1, level)
+            elif (prefix, target) not in self.composed:
+                self.composed.add((prefix, target))
+                yield from self.fields(part, prefix, left + 1, depth + 1, level)
+        for key in _UNIONS:
+            for part in sequence(node.get(key)):
+                yield from self.fields(part, prefix, left, depth + 1, level)
+        if "items" in node:
+            yield from self.fields(node["items"], f"{prefix}[]", left, depth + 1, level)
+        required = {name for name in sequence(node.get("required")) if isinstance(name, str)}
+        for field_name, one in mapping(node.get("properties")).items():
+            path = f"{prefix}.{field_name}" if prefix else field_name
+            yield from self.field(one, path, left, depth, level, required=field_name in required)
+        for key in ("additionalProperties", "patternProperties"):
+            extra = node.get(key)
+            others = [extra] if key == "additionalProperties" else list(mapping(extra).values())
+            for other in others:
+                if isinstance(other, Mapping) and other:
+                    path = f"{prefix}.*" if prefix else "*"
+                    yield from self.field(other, path, left, depth, level, required=False)
+
+    def field(
+        self, schema: object, path: str, expansions: int, depth: int, level: int, *, required: bool
+    ) -> Iterator[str]:
+        yield f"- {path} {field_words(self.document, schema, required=required)}"
+        if level < self.levels:
+            yield from self.fields(schema, path, expansions, depth + 1, level + 1)
+
+
+def _type_words(document: ApiDocument, schema: object, depth: int) -> str:
     if isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str):
-        return document.resolve(schema)[1]
+        return document.name_of(schema["$ref"])
     if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
-        return "any"
+        return "nothing" if schema is False else "any"
     for key in _UNIONS:
-        if isinstance(schema.get(key), list):
-            return " | ".join(dict.fromkeys(_type_words(document, one, depth + 1) for one in schema[key]))
-    if isinstance(schema.get("allOf"), list) and "type" not in schema:
-        return " & ".join(dict.fromkeys(_type_words(document, one, depth + 1) for one in schema["allOf"]))
+        choices = sequence(schema.get(key))
+        if choices and not all("const" in mapping(choice) for choice in choices):
+            return " | ".join(dict.fromkeys(_type_words(document, one, depth + 1) for one in choices))
+    if sequence(schema.get("allOf")) and "type" not in schema:
+        parts = [part for part in sequence(schema["allOf"]) if mapping(part).keys() - {"description", "example"}]
+        return " & ".join(dict.fromkeys(_type_words(document, one, depth + 1) for one in parts)) or "any"
     named = schema.get("type")
     names = [str(name) for name in named] if isinstance(named, list) else [str(named)] if named else []
     if schema.get("nullable") is True:
@@ -48,93 +126,10 @@ def _type_words(document: OpenApiDocument, schema: object, depth: int) -> str:
     return f"{words}({schema['format']})" if isinstance(schema.get("format"), str) else words
 
 
-def value_words(schema: Node) -> str:
-    """Return the values that are allowed, with their meanings where given, the default and the limits."""
-    parts: list[str] = []
-    values = schema.get("enum")
-    if not isinstance(values, list) and isinstance(schema.get("items"), Mapping):
-        values = schema["items"].get("enum")
-    if isinstance(values, list):
-        meanings: object = next((schema[key] for key in _MEANINGS if key in schema), None)
-        shown = [_value_with_meaning(value, index, meanings) for index, value in enumerate(values[:_MAX_VALUES])]
-        parts.append("values: " + ", ".join(shown) + (", …" if len(values) > _MAX_VALUES else ""))
-    if "const" in schema:
-        parts.append(f"value: {schema['const']}")
-    default = schema.get("default")
-    if isinstance(default, str | int | float) and default != "":
-        parts.append(f"default: {default}")
-    parts.extend(
-        f"{name}: {schema[name]}"
-        for name in ("minimum", "maximum", "minLength", "maxLength", "pattern", "maxItems")
-        if isinstance(limit := schema.get(name), str | int | float) and not _is_of_the_format(limit)
-    )
-    return "; ".join(parts)
-
-
-def _is_of_the_format(limit: object) -> bool:
-    """Tell a limit that only repeats what int32 or int64 can hold."""
-    return isinstance(limit, int | float) and abs(limit) >= _INT32_LIMIT
-
-
-def _value_with_meaning(value: object, index: int, meanings: object) -> str:
-    meaning: object = None
-    if isinstance(meanings, list) and index < len(meanings):
-        meaning = meanings[index]
-    elif isinstance(meanings, Mapping):
-        meaning = meanings.get(str(value))
-    words = one_line(meaning)
-    return f"{value} ({words})" if words else str(value)
-
-
-def field_lines(document: OpenApiDocument, schema: object, expansions: int) -> list[str]:
-    """Return one line per field, nested fields by their path (`details[].amount`).
-
-    `expansions` is how many references in a row are replaced by what they stand for; further ones stay names.
-    """
-    lines: list[str] = []
-    for line in _fields(document, schema, "", expansions, 0):
-        if len(lines) == _MAX_FIELDS:
-            lines.append("- … more fields")
-            break
-        lines.append(line)
-    return lines
-
-
-def _fields(document: OpenApiDocument, schema: object, prefix: str, expansions: int, depth: int) -> Iterator[str]:
-    node, name = document.resolve(schema)
-    if depth > _MAX_DEPTH or (name and expansions <= 0):
-        return
-    left = expansions - bool(name)
-    for key in ("allOf", *_UNIONS):
-        for part in node.get(key) or () if isinstance(node.get(key), list) else ():
-            yield from _fields(document, part, prefix, left, depth + 1)
-    if "items" in node:
-        yield from _fields(document, node["items"], f"{prefix}[]", left, depth + 1)
-    properties = node.get("properties")
-    required = node.get("required")
-    required_names = set(map(str, required)) if isinstance(required, list) else set()
-    for field_name, field in properties.items() if isinstance(properties, Mapping) else ():
-        path = f"{prefix}.{field_name}" if prefix else str(field_name)
-        yield f"- {path} {field_words(document, field, required=field_name in required_names)}"
-        yield from _fields(document, field, path, left, depth + 1)
-    extra = node.get("additionalProperties")
-    if isinstance(extra, Mapping) and extra:
-        path = f"{prefix}.*" if prefix else "*"
-        yield f"- {path} {field_words(document, extra, required=False)}"
-        yield from _fields(document, extra, path, left, depth + 1)
-
-
-def field_words(document: OpenApiDocument, schema: object, *, required: bool) -> str:
-    """Return what a field is: `(string, required): description. values: …`."""
-    node, name = document.resolve(schema)
-    marks = [type_words(document, schema)]
-    marks.extend(mark for mark, holds in _marks(node, required) if holds)
-    own: Any = schema if isinstance(schema, Mapping) else {}
-    described = own.get("description") or own.get("title") or node.get("description") or node.get("title")
-    # What a reference stands for has a unit of its own that says the rest.
-    description = one_line(str(described).strip().split("\n")[0] if name and described else described)
-    details = "; ".join(part for part in (description, value_words(node)) if part)
-    return f"({', '.join(marks)})" + (f": {details}" if details else "")
+def _composed_description(node: Node) -> str:
+    """Return what a part of a composed schema says: a reference cannot be described in OpenAPI 3.0 but beside it."""
+    said = (one_line(mapping(part).get("description")) for part in sequence(node.get("allOf")))
+    return next((words for words in said if words), "")
 
 
 def _marks(node: Node, required: bool) -> Iterator[tuple[str, bool]]:

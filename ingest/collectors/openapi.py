@@ -1,28 +1,23 @@
-"""The OpenAPI collector: one document per OpenAPI file, the files it refers to joined into it.
+"""The OpenAPI collector: one document per OpenAPI or AsyncAPI description, with the files that it refers to.
 
-A document in one file keeps its bytes, so that line numbers stay true; a joined one is JSON, and `meta["places"]` maps
-a JSON pointer in it to the file it came from.
+A description in one file keeps its bytes; one in many is its files together (`ingest.openapi_files`), so that every
+part of it can still be told where it was written.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
-from typing import Any
 
 from ingest.collectors.folder_tree import FileRead, FolderTree
-from ingest.collectors.openapi_bundle import bundle, has_file_refs
+from ingest.collectors.openapi_gather import DESCRIPTIONS, INVOLVED_SUFFIXES, SUFFIXES, whole_in_folder
 from ingest.collectors.selection import content_digest, selection_of
-from ingest.media_types import OPENAPI
-from shirabe.errors import InvalidInput
+from ingest.openapi_files import has_file_refs
 from shirabe.types import Change, Cursor, Delete, Document, Failure, Skip, Source, Upsert, document_id
-
-_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class OpenApiCollector:
-    """Reads an OpenAPI file, or every one in a folder. Options: `include`, `exclude`, `default_excludes`.
+    """Reads an API description, or every one in a folder. Options: `include`, `exclude`, `default_excludes`.
 
     References may reach anything in the folder: the one given, or the one around the file given.
     """
@@ -45,72 +40,60 @@ class OpenApiCollector:
         return 0 if since == until else len(await asyncio.to_thread(self._roots))
 
     async def changes(self, since: Cursor | None, until: Cursor) -> AsyncIterator[Change]:
-        """Yield every OpenAPI document, or nothing when the cursors are equal."""
+        """Yield every description, or nothing when the cursors are equal."""
         if since == until:
             return
         for path in await asyncio.to_thread(self._roots):
             yield await asyncio.to_thread(self._change, path)
 
     async def paths(self, at: Cursor) -> Mapping[str, str]:  # noqa: ARG002 (files have only their present state)
-        """Return every document's path and the hash of its joined content."""
+        """Return every description's path and the hash of its content, of all its files together."""
         return await asyncio.to_thread(self._hashes)
 
     async def get(self, path: str, at: Cursor) -> Change:  # noqa: ARG002 (the same)
-        """Return one document as it is now, or Delete when it is no OpenAPI document any more."""
+        """Return one description as it is now, or Delete when it is none any more."""
         if not await asyncio.to_thread(self._is_root, path):
             return Delete(path)
         return await asyncio.to_thread(self._change, path)
 
     def _involved(self) -> list[str]:
-        """Return the files whose change may change a document."""
+        """Return the files whose change may change a description."""
         if self._tree.only:
             read = self._tree.read(self._tree.only)
             if isinstance(read, FileRead) and not has_file_refs(read.content):
                 return [self._tree.only]
-        return [path for path in self._tree.listing(whole=True) if path.lower().endswith(_SUFFIXES)]
+        return [path for path in self._tree.listing(whole=True) if path.lower().endswith(INVOLVED_SUFFIXES)]
 
     def _roots(self) -> list[str]:
         if self._tree.only:
             return [self._tree.only]
-        return [path for path in self._involved() if self._is_root(path)]
+        return [path for path in self._tree.listing() if self._is_root(path)]
 
     def _is_root(self, path: str) -> bool:
         if self._tree.only:
             return path == self._tree.only
-        if not path.lower().endswith(_SUFFIXES) or not self._selection.covers(path):
+        if not path.lower().endswith(SUFFIXES) or not self._selection.covers(path):
             return False
         read = self._tree.read(path)
-        return isinstance(read, FileRead) and read.sort.media_type == OPENAPI
+        return isinstance(read, FileRead) and read.sort.media_type in DESCRIPTIONS
 
     def _hashes(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for path in self._roots():
-            change = self._change(path)
-            if isinstance(change, Upsert):
-                found[path] = content_digest(change.document.content)
-        return found
+        changes = (self._change(path) for path in self._roots())
+        return {
+            change.document.path: content_digest(change.document.content)
+            for change in changes
+            if isinstance(change, Upsert)
+        }
 
     def _change(self, path: str) -> Change:
         read = self._tree.read(path)
         if not isinstance(read, FileRead):
             return read
-        if read.sort.media_type != OPENAPI:
-            return Skip(path, "not an OpenAPI document")
-        if not has_file_refs(read.content):
-            return self._upsert(path, read.content, read.written)
-        try:
-            joined = bundle(path, self._bytes)
-        except InvalidInput as error:
-            return Failure(path, str(error))
-        return self._upsert(path, joined.content, read.written, {"places": dict(joined.places)})
-
-    def _bytes(self, path: str) -> bytes:
-        read = self._tree.read(path)
-        if isinstance(read, FileRead):
-            return read.content
-        raise InvalidInput("there is no such file" if isinstance(read, Delete) else read.reason, path)
-
-    def _upsert(self, path: str, content: bytes, written: datetime, meta: Mapping[str, Any] | None = None) -> Upsert:
+        if read.sort.media_type not in DESCRIPTIONS:
+            return Skip(path, "not an OpenAPI or AsyncAPI description")
+        whole = whole_in_folder(self._tree, path, read)
+        if isinstance(whole, Failure):
+            return whole
         return Upsert(
             Document(
                 doc_id=document_id(self._source.source_id, path),
@@ -118,11 +101,10 @@ class OpenApiCollector:
                 path=path,
                 uri=(self._tree.root / path).as_uri(),
                 title="",
-                content=content,
-                media_type=OPENAPI,
-                revision=content_digest(content),
-                updated_at=written,
+                content=whole.content,
+                media_type=whole.sort.media_type,
+                revision=content_digest(whole.content),
+                updated_at=whole.written,
                 acl=self._source.acl,
-                meta=dict(meta or {}),
             )
         )

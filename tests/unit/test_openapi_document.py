@@ -44,6 +44,7 @@ def test_the_contract_is_there(document: dict[str, Any]) -> None:
         ("/v1/sources", "post"),
         ("/v1/sources/{name}/sync", "post"),
         ("/v1/sources/{name}/drift", "get"),
+        ("/v1/sources/{name}/webhook", "post"),
         ("/healthz", "get"),
         ("/readyz", "get"),
         ("/metrics", "get"),
