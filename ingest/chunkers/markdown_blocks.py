@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from ingest.chunkers.blocks import Block, Heading
+from ingest.chunkers.markdown_containers import join_containers
+
 _MAX_HEADING_CHARS: Final = 500
+_TABLE_HEAD_LINES: Final = 2
 _ATTRIBUTES: Final = re.compile(r"\s*\{:?\s*([^{}]*[#.=][^{}]*)\}\s*$")
 _EXPLICIT_ID: Final = re.compile(r"#([^\s#}]+)")
 _SHORTCODE: Final = re.compile(r"\{\{[<%].{0,200}?[%>]\}\}|\{\*.{0,200}?\*\}")
@@ -21,28 +24,8 @@ _BLOCKS: Final = MarkdownIt("commonmark").enable("table").disable("inline")
 _INLINE: Final = MarkdownIt("commonmark")
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A heading: level 1 to 6, its text without markup, its anchor (empty when no anchor can be told)."""
-
-    level: int
-    text: str
-    anchor: str
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A top-level block on lines `first` to `last` (1-based, inclusive); `parts` are lines it may be cut before."""
-
-    kind: str
-    first: int
-    last: int
-    parts: tuple[int, ...] = ()
-    heading: Heading | None = None
-
-
 def read_blocks(text: str) -> list[Block]:
-    """Return the top-level blocks of a page, in order."""
+    """Return the top-level blocks of a page, in order, what a container holds as one."""
     lines = text.split("\n")
     anchors = _Anchors()
     blocks: list[Block] = []
@@ -55,8 +38,9 @@ def read_blocks(text: str) -> list[Block]:
         heading = None
         if kind == "heading":
             heading = anchors.heading(int(head.tag[1]), group[1].content)
-        blocks.append(Block(kind, first, last, tuple(_parts(kind, group, lines, first, last)), heading))
-    return blocks
+        parts = tuple(_parts(kind, group, lines, first, last))
+        blocks.append(Block(kind, first, last, parts, heading, _TABLE_HEAD_LINES if kind == "table" else 0))
+    return join_containers(blocks, lines)
 
 
 def _top_level(tokens: Iterable[Token]) -> Iterable[list[Token]]:
@@ -79,7 +63,7 @@ def _parts(kind: str, group: list[Token], lines: list[str], first: int, last: in
     if kind in ("fence", "code_block"):
         return (line + 1 for line in range(first, last) if not lines[line - 1].strip())
     if kind == "table":
-        return range(first + 3, last + 1)
+        return range(first + _TABLE_HEAD_LINES + 1, last + 1)
     starts = {token.map[0] + 1 for token in group if token.map and token.nesting >= 0 and token.type != "inline"}
     return sorted(line for line in starts if line > first)
 

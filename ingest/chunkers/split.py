@@ -12,15 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ingest.chunkers.sentences import ends_sentence, last_outside_brackets, sentence_ends
 from ingest.chunkers.source import SourceText, Span
 from shirabe.protocols import TokenCounter
 
 _CONTEXT_SHARE: Final = 3
 _TAIL_SHARE: Final = 6
 _FILL_SHARE: Final = 2
-_SENTENCE: Final = re.compile(r"[。！？．]+[」』）】)\"'”]*|[.!?]+[)\"'”]*\s+")
 _CLAUSE: Final = re.compile(r"[、，,;；]\s*|\s+")
-_LINE_ENDS_SENTENCE: Final = re.compile(r"[。．！？.!?][」』）】)\"'”*_`]*[ \t]*$")
 _LEADING_BLANKS: Final = re.compile(r"[ \t]*")
 _MAX_INDENTATION: Final = 100
 _CONTEXTS_KEPT: Final = 256
@@ -36,16 +35,30 @@ class Boundaries:
 
 
 class Splitter:
-    """Cuts texts so that context and text together take at most `max_tokens`."""
+    """Cuts texts so that context and text together take at most `max_tokens`.
 
-    def __init__(self, tokens: TokenCounter, max_tokens: int) -> None:
+    A document that takes at most `whole_tokens` with its context is one unit (0: none is).
+    """
+
+    def __init__(self, tokens: TokenCounter, max_tokens: int, whole_tokens: int = 0) -> None:
         self.tokens = tokens
         self.max_tokens = max_tokens
+        self.whole_tokens = whole_tokens
         self._context_costs: dict[str, int] = {}
 
     def read(self, text: str) -> SourceText:
         """Return a text with its tokens placed."""
         return SourceText(text, self.tokens)
+
+    def narrowed(self, cost: int) -> Splitter:
+        """Return one that leaves room for `cost` tokens before every context."""
+        return Splitter(self.tokens, self.max_tokens - cost, max(0, self.whole_tokens - cost))
+
+    def takes_whole(self, context: str, source: SourceText) -> bool:
+        """Tell whether a document is one unit."""
+        # Next to all are far from the limit: their tokens are counted already.
+        rough = source.cost(Span(0, len(source.text)))
+        return rough <= self.whole_tokens and 0 < self._count(context, source.text) <= self.whole_tokens
 
     def shorten(self, context: str) -> str:
         """Return a context cut to a third of the budget, so that the text has the rest."""
@@ -121,17 +134,15 @@ def _cut(source: SourceText, span: Span, allowed: int, budget: int, boundaries: 
     lines = source.starts_between(filled, last)
     if lines:
         return _line_cut(source, lines)
-    window = source.text[filled:last]
-    for pattern in (_SENTENCE, _CLAUSE):
-        ends = [match.end() for match in pattern.finditer(window)]
-        if ends:
-            return filled + ends[-1]
-    return last
+    if ends := sentence_ends(source.text, filled, last):
+        return last_outside_brackets(source.text, span.start, ends)
+    clauses = [match.end() for match in _CLAUSE.finditer(source.text, filled, last)]
+    return clauses[-1] if clauses else last
 
 
 def _line_cut(source: SourceText, lines: Sequence[int]) -> int:
     """Return the line start that leaves the least behind: least indented, after a sentence, last."""
-    return max(lines, key=lambda start: (-_indentation(source, start), _ends_sentence(source, start), start))
+    return max(lines, key=lambda start: (-_indentation(source, start), ends_sentence(source.text, start - 1), start))
 
 
 def _indentation(source: SourceText, start: int) -> int:
@@ -139,10 +150,6 @@ def _indentation(source: SourceText, start: int) -> int:
     blanks = _LEADING_BLANKS.match(source.text, start, start + _MAX_INDENTATION)
     width = len(blanks[0]) if blanks else 0
     return _MAX_INDENTATION if source.text[start + width : start + width + 1] in _CLOSING else width
-
-
-def _ends_sentence(source: SourceText, start: int) -> bool:
-    return _LINE_ENDS_SENTENCE.search(source.text, max(0, start - _MAX_INDENTATION), start - 1) is not None
 
 
 def _last_in(offsets: Sequence[int], after: int, last: int) -> int | None:

@@ -9,30 +9,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import Final
 
 from ingest import media_types
+from ingest.chunkers.above import Above
 from ingest.chunkers.draft import Drafts
 from ingest.chunkers.language import language_of
 from ingest.chunkers.source import clean_text
 from ingest.chunkers.split import Splitter
 from ingest.chunkers.text import chunk_text
 from ingest.decoding import decode_text
+from ingest.units import UNIT, WHOLE_DOCUMENT
+from ingest.versions import VERSION, unversioned, version_of, versioned
 from shirabe.protocols import TokenCounter
 from shirabe.types import Chunk, Document, make_chunk
 
-_DELIMITED = (media_types.CSV, "text/tab-separated-values")
-_PARSED_CODE = (media_types.PYTHON, media_types.GO)
 _LANGUAGE_PREFIX = "text/x-"
+
+WHOLE_TOKENS: Final = 8_000
+"""What models with a window of 8 192 tokens take, less what they put around a text."""
 
 
 class StructureChunker:
     """Cuts documents along their own structure, every chunk within `max_tokens`, context included.
 
-    `meta["title"]` of each chunk is the title the document gives itself.
+    `meta["title"]` of each chunk is the title the document gives itself. A page or text whose `meta` says
+    `unit: document` is one chunk where it takes at most `whole_tokens`.
     """
 
-    def __init__(self, tokens: TokenCounter, max_tokens: int) -> None:
+    def __init__(self, tokens: TokenCounter, max_tokens: int, whole_tokens: int = WHOLE_TOKENS) -> None:
         self._splitter = Splitter(tokens, max_tokens)
+        self._whole_splitter = Splitter(tokens, max_tokens, whole_tokens)
 
     async def chunk(self, documents: Sequence[Document]) -> list[list[Chunk]]:
         """Return each document's chunks, ordinals from 0.
@@ -42,8 +49,12 @@ class StructureChunker:
         return [await asyncio.to_thread(self._chunk, document) for document in documents]
 
     def _chunk(self, document: Document) -> list[Chunk]:
-        drafts = self._drafts(document)
+        whole = document.meta.get(UNIT) == WHOLE_DOCUMENT
+        above = Above(document, self._whole_splitter if whole else self._splitter)
+        drafts = self._drafts(unversioned(document), above.splitter)
         title = clean_text(drafts.title)
+        version = version_of(document)
+        marks = {VERSION: version} if version else {}
         return [
             make_chunk(
                 document,
@@ -51,39 +62,58 @@ class StructureChunker:
                 kind=draft.kind,
                 text=draft.text,
                 context=draft.context,
-                locator=clean_text(draft.locator),
+                locator=versioned(version, clean_text(draft.locator)),
                 headings=draft.headings,
                 lang=draft.lang or language_of(f"{draft.context}\n{draft.text}"),
-                meta={"title": title, **draft.meta},
+                meta={"title": title, **marks, **draft.meta},
             )
-            for ordinal, draft in enumerate(drafts.chunks)
+            for ordinal, draft in enumerate(above.over(drafts.chunks))
         ]
 
-    def _drafts(self, document: Document) -> Drafts:
-        path, media_type, splitter = document.path, document.media_type, self._splitter
+    def _drafts(self, document: Document, splitter: Splitter) -> Drafts:
+        path, media_type = document.path, document.media_type
         title = document.title or PurePosixPath(path).name
-        if media_type == media_types.SPREADSHEET:
-            from ingest.chunkers.sheet import chunk_workbook
+        if media_type in media_types.SHEETS:
+            from ingest.chunkers.glossary import columns_of
+            from ingest.chunkers.sheet import chunk_sheet
 
-            return chunk_workbook(path, document.content, splitter)
+            return chunk_sheet(document, splitter, columns_of(document))
+        if media_type in media_types.RENDERED:
+            from ingest.chunkers.rendered import chunk_rendered
+
+            return chunk_rendered(path, title, document.content, media_type, splitter)
         text = decode_text(document.content).text
+        if media_type == media_types.TERMS:
+            from ingest.chunkers.glossary import chunk_terms
+
+            return chunk_terms(path, title, text, splitter)
         if media_type == media_types.MARKDOWN:
+            from ingest.chunkers.glossary import chunk_glossary, holds_terms
             from ingest.chunkers.markdown import chunk_markdown
 
+            if holds_terms(document, text):
+                return chunk_glossary(document, title, text, splitter)
             return chunk_markdown(path, title, text, splitter)
-        if media_type == media_types.OPENAPI:
+        if media_type in media_types.ANCHORED:
+            from ingest.chunkers.anchored import chunk_anchored
+
+            return chunk_anchored(document, text, splitter)
+        if media_type in (media_types.OPENAPI, media_types.ASYNCAPI, media_types.API_FILES):
             from ingest.chunkers.openapi import chunk_openapi
+            from ingest.openapi_files import ApiFiles
 
-            return chunk_openapi(path, text, splitter)
-        if media_type in _DELIMITED:
-            from ingest.chunkers.sheet import chunk_csv
+            joined = media_type == media_types.API_FILES
+            files = ApiFiles.decoded(text) if joined else ApiFiles(path, {path: text}, {})
+            return chunk_openapi(files, splitter, joined=joined)
+        if media_type in media_types.MARKUP:
+            from ingest.chunkers.markup import chunk_markup
 
-            return chunk_csv(path, text, splitter)
-        if media_type == media_types.HTML:
-            from ingest.chunkers.html import chunk_html
+            return chunk_markup(path, title, text, media_type, splitter)
+        if media_type == media_types.YAML:
+            from ingest.chunkers.manifest import chunk_yaml
 
-            return chunk_html(path, title, text, splitter)
-        if media_type in _PARSED_CODE:
+            return chunk_yaml(path, text, splitter)
+        if media_type.startswith(_LANGUAGE_PREFIX):
             from ingest.chunkers.code import chunk_code
 
             return chunk_code(path, text, media_type.removeprefix(_LANGUAGE_PREFIX), splitter)

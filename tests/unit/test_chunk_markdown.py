@@ -113,6 +113,58 @@ def test_headings_in_code_and_quotes_are_not_sections() -> None:
     assert len(chunks("# A\n\n```sh\n# not a heading\n```\n\n> ## nor this\n")) == 1
 
 
+CONTAINERS = {
+    "mkdocs": ('!!! note "注意"', "    aa bb cc", "", "    ```sh", "    # dd", "    ```"),
+    "collapsible": ("???+ tip", "", "    aa bb cc", "", "    dd ee ff"),
+    "tabs": ('=== "Linux"', "", "    aa bb cc", "", "    dd ee ff"),
+    "pymdownx": ("/// note | 注意", "", "aa bb cc", "", "dd ee ff", "", "///"),
+    "nested": ("//// tab | Test", "", "/// tip", "aa bb cc", "///", "", "dd", "", "////"),
+    "docusaurus": (":::tip[注意]", "", "aa bb cc", "", "dd ee ff", "", ":::"),
+    "myst": ("::::{note}", "", ":::{tip}", "aa bb cc", ":::", "", "::::"),
+    "github": ("> [!WARNING]", "> aa bb cc", ">", "> dd ee ff"),
+    "hugo": ("{{% alert title='注意' %}}", "", "aa bb cc", "", "dd ee ff", "", "{{% /alert %}}"),
+    "hugo tabs": ("{{< tab >}}", "", "aa bb cc", "", "dd ee ff", "", "{{< /tab >}}"),
+    "highlight": ("{{< highlight sh >}}", "# aa bb cc", "", "dd ee ff", "{{< /highlight >}}"),
+    "details": ("<details>", "<summary>aa</summary>", "", "dd ee ff", "", "</details>"),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_container_stays_whole_where_it_fits(name: str) -> None:
+    container = "\n".join(CONTAINERS[name])
+    for words in range(2, 44):
+        found = chunks(f"# T\n\n{'w ' * words}\n\n{container}\n\n{'v ' * words}\n", 48)
+        [chunk] = [c for c in found if container in c.text]
+        assert chunk.headings == ("T",)
+
+
+def test_a_large_container_is_cut_between_its_blocks() -> None:
+    paragraphs = [f"p{n} " + "w " * 12 for n in range(6)]
+    inside = "\n\n".join(paragraphs)
+    found = chunks(f"/// note\n\n{inside}\n\n///\n", 40)
+    assert len(found) > 2
+    assert all(any(c.text.startswith(("/// note", f"p{n} ")) for n in range(6)) for c in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "::: package.module\n    options:\n      members: true\n\n## B\n\nw\n\n:::tip\n\nx\n\n:::\n",
+        "/// note\n\n## B\n\nw\n\n///\n",
+        "{{< param a >}}\n\n## B\n\nw\n",
+        "~~~\n/// note\n~~~\n\n## B\n\n///\n",
+    ],
+    ids=["mkdocstrings", "heading inside", "alone", "in code"],
+)
+def test_what_only_looks_like_a_container_hides_no_heading(text: str) -> None:
+    assert chunks(text)[-1].headings == ("B",)
+
+
+def test_includes_stay_in_the_text_with_the_place_they_name() -> None:
+    page = '# A\n\n{* ../../src/a.py hl[2] *}\n\n--8<-- "b.md"\n\n{{< readfile file="c.md" >}}\n\n{!d.md!}\n'
+    assert chunks(page)[0].text == page.rstrip("\n")
+
+
 def test_noise_of_site_generators_stays_in_the_text_only() -> None:
     [chunk] = chunks('# Use {{< param "name" >}} it { #use .big }\n\n{* ../a.py hl[2] *}\n')
     assert chunk.headings == ("Use it",)
@@ -161,6 +213,12 @@ MARKDOWN = st.lists(
                 "[a]: b",
                 "///",
                 "::: note",
+                ":::",
+                "!!! note",
+                "{{< tab >}}",
+                "{{< /tab >}}",
+                "<details>",
+                "</details>",
                 "$$",
                 "+++",
             ]

@@ -47,7 +47,7 @@ async def test_every_kind_is_chunked_with_title_and_locator() -> None:
     documents = [document(path, text.encode()) for path, text in FILES.items()]
     result = await chunker.chunk(documents)
     assert [[chunk.kind for chunk in chunks] for chunks in result] == [
-        ["section"], ["section"], ["function"], ["module"], ["code"], ["config"], ["text"], ["record"], ["overview"]
+        ["section"], ["section"], ["function"], ["module"], ["function"], ["config"], ["text"], ["record"], ["overview"]
     ]  # fmt: skip
     assert [chunks[0].meta["title"] for chunks in result] == [
         "案内", "案内", "search.py", "search.go", "main.rs", "values.yaml", "notes.txt", "terms.csv", "案内"
