@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 from shirabe.types import Stored
 
-PAGE_KINDS = frozenset({"section", "table", "code_block"})
+PAGE_KINDS = frozenset({"section", "table", "code_block", "document"})
 """Kinds of pages that exist in several languages."""
 PROSE_KINDS = PAGE_KINDS | {"text"}
 HITS_PER_PROSE_DOCUMENT = 1
 HITS_PER_DOCUMENT = 3
 
 
-UNIT_KINDS = frozenset({"operation", "schema", "record"})
+UNIT_KINDS = frozenset({"operation", "schema", "record", "term", "message", "channel"})
 """Kinds whose units answer by themselves: their neighbours in the document say nothing for them."""
 SECTION_EVIDENCE = 0.1
 EVIDENT_SECTIONS = 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from http import HTTPStatus
 
 from fastapi import APIRouter
@@ -12,8 +13,9 @@ from starlette.responses import Response
 
 from api.metrics import Metrics
 from api.problems import RETRY_AFTER_S, problem
+from api.source_metrics import source_exposition
 from shirabe.errors import ShirabeError
-from shirabe.protocols import Embedder, Store
+from shirabe.protocols import Embedder, Sources, Store
 
 READY_TIMEOUT_S = 2.0
 
@@ -24,7 +26,7 @@ class Health(BaseModel):
     status: str = "ok"
 
 
-def health_routes(store: Store, embedder: Embedder, metrics: Metrics) -> APIRouter:
+def health_routes(store: Store, embedder: Embedder, sources: Sources, metrics: Metrics) -> APIRouter:
     """Return the routes of watching."""
     routes = APIRouter(tags=["health"])
 
@@ -50,8 +52,12 @@ def health_routes(store: Store, embedder: Embedder, metrics: Metrics) -> APIRout
 
     @routes.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def get_metrics() -> Response:
-        """Return the metrics in the Prometheus text format."""
-        return Response(metrics.exposition(), media_type=metrics.content_type)
+        """Return the metrics in the Prometheus text format; without those of the sources while the store is gone."""
+        text = metrics.exposition()
+        with suppress(ShirabeError, TimeoutError):
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                text += source_exposition(await sources.list())
+        return Response(text, media_type=metrics.content_type)
 
     return routes
 

@@ -42,7 +42,7 @@ def create_app(
         search_routes(search, metrics),
         document_routes(store, sources),
         source_routes(sources),
-        health_routes(store, embedder, metrics),
+        health_routes(store, embedder, sources, metrics),
         page_routes(),
     ):
         app.include_router(routes)

@@ -125,6 +125,7 @@ class SyncAnswer(BaseModel):
     embedded: int
     cached: int
     failures: list[FailureBody]
+    warnings: list[FailureBody]
     duration_s: float
 
     @classmethod
@@ -141,6 +142,7 @@ class SyncAnswer(BaseModel):
             embedded=report.embedded,
             cached=report.cached,
             failures=[FailureBody.of(failure) for failure in report.failures],
+            warnings=[FailureBody.of(warning) for warning in report.warnings],
             duration_s=report.duration_s,
         )
 

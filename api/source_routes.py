@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from starlette.responses import Response
 
 from api.source_models import DriftAnswer, SourceAnswer, SourceBody, SourceList, SourceRequest, SyncAnswer
 from shirabe.protocols import Sources
@@ -30,6 +31,16 @@ def source_routes(sources: Sources) -> APIRouter:
     async def sync_source(name: str, full: bool = False) -> SyncAnswer:
         """Bring a source up to date; `full` reads everything again."""
         return SyncAnswer.of(await sources.sync(name, full=full))
+
+    @routes.post("/{name}/webhook", status_code=HTTPStatus.ACCEPTED, response_class=Response)
+    async def post_webhook(name: str, request: Request) -> Response:
+        """Take the signed webhook of the service that a source lies in: the source is looked at again at once.
+
+        The body is the service's own. Signed as GitHub, GitLab, Gitea and Confluence Data Center do.
+        """
+        headers = {key.lower(): value for key, value in request.headers.items()}
+        await sources.notify(name, headers, await request.body())
+        return Response(status_code=HTTPStatus.ACCEPTED)
 
     @routes.get("/{name}/drift")
     async def get_drift(name: str) -> DriftAnswer:

@@ -26,7 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ingest.backfill import RayWriter, connected
-from ingest.job import SyncJob, Writer
+from ingest.job import SyncJob
+from ingest.writing import Writer
 from opensearch.client import asking, build_client
 from opensearch.generations import current_name
 from shirabe.cli.compose import Parts, backfill_tools, open_parts

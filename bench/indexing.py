@@ -34,6 +34,7 @@ from opensearch.generations import current_name
 from opensearch.store import OpenSearchStore, open_store
 from ray_app.client import ModelClient
 from shirabe.errors import InvalidInput, ShirabeError, Unavailable
+from shirabe.protocols import Embedder
 from shirabe.runtime import Runtime, require_runtime
 from shirabe.settings import Settings, load_settings
 from shirabe.tokens import CheckpointTokens
@@ -150,7 +151,7 @@ async def embed_and_index(models: ModelClient, corpus: Corpus, chunker: Structur
 
 
 @asynccontextmanager
-async def new_index(models: ModelClient, settings: Settings) -> AsyncIterator[OpenSearchStore]:
+async def new_index(models: Embedder, settings: Settings) -> AsyncIterator[OpenSearchStore]:
     """Give a store on an index of its own, and delete the index in the end."""
     engine = settings.opensearch.model_copy(update={"alias": f"bench-{uuid.uuid4().hex[:12]}"})
     client = build_client(engine)

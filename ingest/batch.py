@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,7 @@ class Part:
     last: bool
     chunks: tuple[Chunk, ...]
     orphans: tuple[str, ...]
+    facts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a part: its chunks (id to content hash), its orphans, and the index's reason for each refusal."""
+    """What became of a part: its chunks (id to content hash), its orphans, and the index's reason for each refusal.
+
+    `errors` and `warnings` are what its chunker found wrong with the document, whose chunks are what could be read.
+    """
 
     path: str
     doc_id: str
@@ -57,6 +61,14 @@ class Written:
     chunks: Mapping[str, str]
     orphans: tuple[str, ...]
     refused: Mapping[str, str]
+    facts: str = ""
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def told(chunks: Sequence[Chunk], what: str) -> tuple[str, ...]:
+    """Return the `errors` or `warnings` of a document that its chunker put into the `meta` of its chunks."""
+    return tuple(str(words) for chunk in chunks for words in chunk.meta.get(what, ()))
 
 
 class Packer:
@@ -78,7 +90,8 @@ class Packer:
             room = 0 if chunks else MAX_DELETES - self._orphans
             gone, orphans = orphans[:room], orphans[room:]
             last = not chunks and not orphans
-            self._parts.append(Part(plan.path, plan.doc_id, plan.document, plan.content_hash, number, last, here, gone))
+            whole = (plan.path, plan.doc_id, plan.document, plan.content_hash)
+            self._parts.append(Part(*whole, number, last, here, gone, plan.facts))
             self._chunks += len(here)
             self._orphans += len(gone)
             full = self._chunks >= self._batch_chunks or len(self._parts) >= MAX_PARTS

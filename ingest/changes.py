@@ -4,90 +4,125 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 
 from ingest.collectors.selection import content_digest
-from ingest.ledger import Entry, Failed, Ledger
-from ingest.plan import Tally, Work, fingerprint
+from ingest.ledger import Ledger
+from ingest.ledger_rows import Entry, Failed
+from ingest.plan import Tally, Work, facts_of, fingerprint, stamped
 from ingest.settlement import Settlement
 from ingest.streams import closing
 from shirabe.protocols import Collector
-from shirabe.types import Change, Cursor, Delete, Document, Failure, Skip, Upsert
+from shirabe.types import Change, Cursor, Delete, Document, Failure, Preview, Skip, Upsert
 
 
-class ChangePlanner:
-    """Finds one source's work. `stamp` names all but the content that decides what is written."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger says of one scope. `stamp` names all that decides what is written but each document itself."""
 
-    def __init__(
-        self, collector: Collector, ledger: Ledger, settlement: Settlement, scope: int, stamp: str, tally: Tally
-    ) -> None:
-        self._collector = collector
-        self._ledger = ledger
-        self._settlement = settlement
-        self._scope = scope
-        self._stamp = stamp
-        self._tally = tally
-        self._entries: Mapping[str, Entry] = {}
-        self._failures: Mapping[str, Failed] = {}
+    entries: Mapping[str, Entry]
+    failures: Mapping[str, Failed]
+    stamp: str
 
-    async def load(self) -> set[str]:
-        """Read what is indexed, and return the paths that an earlier run left unfinished (killed, or refused)."""
-        self._entries = await asyncio.to_thread(self._ledger.entries, self._scope)
-        self._failures = await asyncio.to_thread(self._ledger.failures, self._scope)
-        return {path for path in self._entries.keys() | self._failures.keys() if self._is_unfinished(path)}
+    @property
+    def unfinished(self) -> set[str]:
+        """The paths that an earlier run left unfinished (killed, or refused)."""
+        return {path for path in self.entries.keys() | self.failures.keys() if self._is_unfinished(path)}
 
-    async def works(self, since: Cursor | None, until: Cursor, on_progress: Callable[[], None]) -> AsyncIterator[Work]:
-        """Yield the documents to write and to take out.
-
-        With `since` None everything is read, what is as it was indexed is passed over, and what was not seen goes.
-        Otherwise the unfinished documents are read again besides the changes.
-        """
-        unfinished = await self.load()
-        seen: set[str] = set()
-        async with closing(self._collector.changes(since, until)) as changes:
-            async for change in changes:
-                seen.add(change.document.path if isinstance(change, Upsert) else change.path)
-                if work := await self._work(change):
-                    yield work
-                on_progress()
-        left = self._entries.keys() | self._failures.keys() if since is None else unfinished
-        for path in sorted(left - seen):
-            change = Delete(path) if since is None else await self._collector.get(path, until)
-            if work := await self._work(change):
-                yield work
-
-    async def _work(self, change: Change) -> Work | None:
-        self._tally.seen += 1
-        match change:
-            case Upsert(document):
-                return None if self._is_settled(document) else await self._begun(document.path, document)
-            case Failure(path, reason, revision):
-                await self._settlement.fail([Failed(path, reason, revision, retry=True)])
-                return None
-            case Skip(path) | Delete(path):
-                self._tally.skipped += isinstance(change, Skip)
-                if path in self._entries:
-                    return await self._begun(path, None)
-                if path in self._failures:
-                    await asyncio.to_thread(self._ledger.settle, self._scope, (), (path,), ())
-                return None
-
-    async def _begun(self, path: str, document: Document | None) -> Work:
-        doc_id = document.doc_id if document is not None else self._entries[path].doc_id
-        return await self._settlement.begin(path, doc_id, document)
-
-    def _is_settled(self, document: Document) -> bool:
+    def settles(self, document: Document) -> bool:
         """Tell whether nothing is to be done: indexed as it is, or known to fail as it is."""
         path = document.path
         if self._is_unfinished(path):
             return False
-        if path in self._failures:
-            return self._failures[path].fingerprint == fingerprint(document, self._stamp)
-        entry = self._entries.get(path)
+        if path in self.failures:
+            return self.failures[path].fingerprint == fingerprint(document, self.stamp)
+        entry = self.entries.get(path)
         return entry is not None and (entry.stamp, entry.content_hash) == (
-            self._stamp,
+            stamped(self.stamp, facts_of(document)),
             content_digest(document.content),
         )
 
     def _is_unfinished(self, path: str) -> bool:
-        entry, failed = self._entries.get(path), self._failures.get(path)
+        entry, failed = self.entries.get(path), self.failures.get(path)
         return (entry is not None and entry.pending) or (failed is not None and failed.retry)
+
+
+async def known_of(ledger: Ledger, scope: int, stamp: str) -> Known:
+    """Read what is indexed. Raises: Unavailable."""
+    entries = await asyncio.to_thread(ledger.entries, scope)
+    return Known(entries, await asyncio.to_thread(ledger.failures, scope), stamp)
+
+
+async def changes_against(
+    known: Known, collector: Collector, since: Cursor | None, until: Cursor
+) -> AsyncIterator[Change]:
+    """Yield what may differ from what is known.
+
+    With `since` None everything is read, and what was not seen is a Delete. Otherwise the unfinished documents are read
+    again besides the changes.
+    """
+    seen: set[str] = set()
+    async with closing(collector.changes(since, until)) as changes:
+        async for change in changes:
+            seen.add(change.document.path if isinstance(change, Upsert) else change.path)
+            yield change
+    left = known.entries.keys() | known.failures.keys() if since is None else known.unfinished
+    for path in sorted(left - seen):
+        yield Delete(path) if since is None else await collector.get(path, until)
+
+
+async def preview(known: Known, collector: Collector, source_id: str, since: Cursor | None, until: Cursor) -> Preview:
+    """Return what a sync would do. Raises: what the collector raises."""
+    write: list[str] = []
+    delete: list[str] = []
+    skipped: list[Skip] = []
+    failures: list[Failure] = []
+    async with closing(changes_against(known, collector, since, until)) as changes:
+        async for change in changes:
+            match change:
+                case Upsert(document):
+                    write += [] if known.settles(document) else [document.path]
+                case Failure():
+                    failures.append(change)
+                case Skip(path) | Delete(path):
+                    delete += [path] if path in known.entries else []
+                    skipped += [change] if isinstance(change, Skip) else []
+    return Preview(source_id, until.value, tuple(write), tuple(delete), tuple(skipped), tuple(failures))
+
+
+class ChangePlanner:
+    """Turns one source's changes into work."""
+
+    def __init__(self, collector: Collector, ledger: Ledger, settlement: Settlement, scope: int, tally: Tally) -> None:
+        self._collector = collector
+        self._ledger = ledger
+        self._settlement = settlement
+        self._scope = scope
+        self._tally = tally
+
+    async def works(
+        self, known: Known, since: Cursor | None, until: Cursor, on_progress: Callable[[], None]
+    ) -> AsyncIterator[Work]:
+        """Yield the documents to write and to take out, as `changes_against` finds them."""
+        async with closing(changes_against(known, self._collector, since, until)) as changes:
+            async for change in changes:
+                if work := await self._work(known, change):
+                    yield work
+                on_progress()
+
+    async def _work(self, known: Known, change: Change) -> Work | None:
+        self._tally.seen += 1
+        match change:
+            case Upsert(document):
+                if known.settles(document):
+                    return None
+                return await self._settlement.begin(document.path, document.doc_id, document)
+            case Failure(path, reason, revision):
+                await self._settlement.fail([Failed(path, reason, revision, retry=True)])
+            case Skip(path) | Delete(path):
+                self._tally.skipped += isinstance(change, Skip)
+                if path in known.entries:
+                    return await self._settlement.begin(path, known.entries[path].doc_id, None)
+                if path in known.failures:
+                    await asyncio.to_thread(self._ledger.settle, self._scope, (), (path,), ())
+        return None

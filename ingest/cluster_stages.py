@@ -12,7 +12,7 @@ from ingest.batch import Batch, Packer, Written
 from ingest.block import Block
 from ingest.cache import EmbeddingCache
 from ingest.cached_embedder import CachedEmbedder, Counts
-from ingest.ledger import Failed
+from ingest.ledger_rows import Failed
 from ingest.pipeline import embed_batch, write_batch
 from ingest.plan import Plan, cut_or_fail
 from ingest.settlement import Intent, intents_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ingest.ledger import Entry
+from ingest.ledger_rows import Entry
 from shirabe.types import Drift
 
 

@@ -4,51 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 from ingest.cache import EMBEDDINGS_FILE, EmbeddingCache
-from ingest.changes import ChangePlanner
+from ingest.changes import ChangePlanner, known_of, preview
 from ingest.chunkers import CHUNKER_VERSION
-from ingest.collectors import open_collector
-from ingest.collectors.git_mirror import mirror_folder
+from ingest.collectors import open_collector, state_folders, take_webhook
 from ingest.drift import compare
-from ingest.ledger import Ledger, Scope
+from ingest.ledger import Ledger
+from ingest.ledger_rows import Scope
 from ingest.locations import configured_source
 from ingest.locks import SourceLocks
-from ingest.plan import Plan, Work, cut
-from ingest.run import Parts, Run, open_run
-from shirabe.errors import Forbidden, NotFound, Unavailable
+from ingest.plan import cut
+from ingest.run import Parts, Run, open_run, stamp_of
+from ingest.writing import How, Progress, Writer, write_here, write_one
+from shirabe.errors import Forbidden, NotFound
 from shirabe.protocols import Chunker, Collector, Embedder, Store
 from shirabe.settings import Settings
-from shirabe.types import Cursor, Document, Drift, Source, SourceKind, SourceStatus, SyncReport
+from shirabe.types import Cursor, Declared, Document, Drift, Preview, Source, SourceKind, SourceStatus, SyncReport
 
 _PUSH_WAIT_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a sync is: `documents` done of `total`; chunks written; texts embedded, and taken from the cache."""
-
-    documents: int
-    total: int
-    chunks: int
-    embedded: int
-    cached: int
-
-
-class Writer(Protocol):
-    """Brings a run's work into the store and settles it in the ledger: in this process, or on a cluster."""
-
-    async def __call__(self, run: Run, works: AsyncIterator[Work], on_progress: Callable[[], None]) -> None:
-        """Return when every document is settled or failed. Raises: Unavailable, Overloaded, Timeout."""
-
-
-async def write_here(run: Run, works: AsyncIterator[Work], on_progress: Callable[[], None]) -> None:
-    """Write in this process. Raises: Unavailable, Overloaded, Timeout."""
-    await run.write(run.plans(works), on_progress)
 
 
 class SyncJob:
@@ -93,15 +69,59 @@ class SyncJob:
         await asyncio.to_thread(self._open_source, source, self._settings)
         await asyncio.to_thread(self._ledger.put_source, source)
 
+    async def declare(self, sources: Sequence[Source], *, dry_run: bool = False) -> Declared:
+        """Make the declared sources exactly these: new ones are added, changed ones changed, and the rest removed.
+
+        A source of the same name that was added by hand becomes a declared one. Nothing is touched unless all can be,
+        nor in a dry run.
+
+        Raises: InvalidInput, NotFound, Overloaded while one to be removed syncs, Unavailable.
+        """
+        for source in sources:
+            await asyncio.to_thread(self._open_source, source, self._settings)
+        known = {source.source_id: source for source in await asyncio.to_thread(self._ledger.sources)}
+        wanted = {source.source_id for source in sources}
+        removed = [name for name, source in known.items() if source.declared and name not in wanted]
+        changed = [source for source in sources if known.get(source.source_id) != source]
+        if not dry_run:
+            for name in removed:
+                await self.remove(name)
+            for source in changed:
+                await asyncio.to_thread(self._ledger.put_source, source)
+        names = [source.source_id for source in changed]
+        return Declared(
+            added=tuple(name for name in names if name not in known),
+            changed=tuple(name for name in names if name in known),
+            removed=tuple(removed),
+        )
+
+    async def take_webhook(self, source_id: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Check a webhook, and note for the next sync what it says. Raises: NotFound, InvalidInput, Forbidden."""
+        source = await self.source(source_id)
+        await asyncio.to_thread(take_webhook, source, self._settings.state_dir, headers, body)
+
+    async def compared(self, source_id: str) -> datetime | None:
+        """Return when everything of a source was last compared with the index. Raises: NotFound."""
+        await self.source(source_id)
+        return await asyncio.to_thread(self._ledger.compared, (await self._scope(source_id)).scope)
+
+    async def retry(self, source_id: str) -> int:
+        """Have a source's failed documents tried again by its next sync; return how many. Raises: NotFound."""
+        await self.source(source_id)
+        return await asyncio.to_thread(self._ledger.retry, (await self._scope(source_id)).scope)
+
     async def sync(
         self,
         source_id: str,
         *,
         full: bool = False,
+        recheck: bool = False,
         progress: Callable[[Progress], None] | None = None,
         writer: Writer | None = None,
     ) -> SyncReport:
         """Bring a source up to date; `full` reads and writes everything again and removes what nobody knows.
+
+        `recheck` reads everything and writes what differs, whatever the cursor says: it finds what no change told of.
 
         The cursor moves only after the index acknowledged the whole run. Documents that fail are in the report. A run
         that was cut short is continued by the next: documents that were settled are not written again, in a full run
@@ -109,17 +129,29 @@ class SyncJob:
 
         Raises: NotFound, InvalidInput, Overloaded when it is already syncing, Unavailable, Timeout.
         """
-        source = await self._source(source_id)
+        source = await self.source(source_id)
         async with self._locks.hold(source_id), open_run(self._parts, source_id, source) as run:
             collector = await asyncio.to_thread(self._open_source, source, self._settings)
             until = await collector.head()
-            await self._bring(run, collector, until, full=full, progress=progress, writer=writer or write_here)
-            await run.finish(until.value)
+            how = How(full, recheck, progress, writer or write_here)
+            compared = await self._bring(run, collector, until, how)
+            await run.finish(until.value, compared=compared)
         return run.report(until.value)
+
+    async def preview(self, source_id: str, *, full: bool = False) -> Preview:
+        """Return what a sync would do, and do nothing. Raises: NotFound, InvalidInput, Unavailable, Timeout."""
+        source = await self.source(source_id)
+        collector = await asyncio.to_thread(self._open_source, source, self._settings)
+        until = await collector.head()
+        scope = await self._scope(source_id)
+        stamp = await stamp_of(self._parts, source)
+        known = await known_of(self._ledger, scope.scope, "" if full else stamp)
+        since = None if full else await _since(scope, stamp, collector)
+        return await preview(known, collector, source_id, since, until)
 
     async def drift(self, source_id: str) -> Drift:
         """Compare the index and the ledger with the source as it is now. Raises: NotFound, Unavailable."""
-        source = await self._source(source_id)
+        source = await self.source(source_id)
         collector = await asyncio.to_thread(self._open_source, source, self._settings)
         head = await collector.head()
         wanted = await collector.paths(head)
@@ -136,14 +168,14 @@ class SyncJob:
 
     async def remove(self, source_id: str) -> None:
         """Take out a source and everything indexed of it. Raises: NotFound, Overloaded while it syncs, Unavailable."""
-        source = await self._source(source_id)
+        source = await self.source(source_id)
         async with self._locks.hold(source_id), open_run(self._parts, source_id, source) as run:
             await run.sweep(())
             await self._store.refresh()
             await asyncio.to_thread(self._ledger.forget_scopes, source_id=source_id)
             await asyncio.to_thread(self._ledger.remove_source, source_id)
-            folder = mirror_folder(self._settings.state_dir, source_id, source.location)
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            for folder in state_folders(source, self._settings.state_dir):
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def put(self, document: Document) -> SyncReport:
         """Index one pushed document in place of what was pushed at its path before.
@@ -154,7 +186,7 @@ class SyncJob:
         source_id = document.source_id
         async with self._locks.hold(source_id, _PUSH_WAIT_S), open_run(self._parts, source_id, None) as run:
             work = await run.settlement.begin(document.path, document.doc_id, document)
-            await _write_one(run, await cut(work, self._parts.chunker))
+            await write_one(run, await cut(work, self._parts.chunker))
         return run.report(document.revision)
 
     async def delete(self, doc_id: str) -> None:
@@ -169,43 +201,38 @@ class SyncJob:
         await self._require_unconfigured(source_id)
         async with self._locks.hold(source_id, _PUSH_WAIT_S), open_run(self._parts, source_id, None) as run:
             work = await run.settlement.begin(path, doc_id, None)
-            await _write_one(run, await cut(work, self._parts.chunker))
+            await write_one(run, await cut(work, self._parts.chunker))
 
-    async def _bring(
-        self,
-        run: Run,
-        collector: Collector,
-        until: Cursor,
-        *,
-        full: bool,
-        progress: Callable[[Progress], None] | None,
-        writer: Writer,
-    ) -> None:
+    async def _bring(self, run: Run, collector: Collector, until: Cursor, how: How) -> bool:
+        """Bring the changes in; tell whether everything was read."""
         scope = run.scope
-        planner = ChangePlanner(collector, self._ledger, run.settlement, scope.scope, run.stamp, run.tally)
-        since = None
-        if full and scope.stamp:
+        if how.full and scope.stamp:
             await asyncio.to_thread(self._ledger.outdate, scope.scope)
-        elif scope.cursor is not None and scope.stamp == run.stamp:
-            if scope.cursor == until.value and not await planner.load():
-                return
-            since = Cursor(scope.cursor) if await collector.knows(Cursor(scope.cursor)) else None
+        known = await known_of(self._ledger, scope.scope, run.stamp)
+        since = None
+        if not how.full and not how.recheck:
+            if _is_at(scope, run.stamp, until) and not known.unfinished:
+                return False
+            since = await _since(scope, run.stamp, collector)
+        planner = ChangePlanner(collector, self._ledger, run.settlement, scope.scope, run.tally)
 
         def report() -> None:
-            if progress is not None:
+            if how.progress is not None:
                 counts, tally = run.embedder.counts, run.tally
                 done, total = tally.seen - run.settlement.open, max(tally.total, tally.seen)
-                progress(Progress(done, total, tally.chunks, counts.embedded, counts.cached))
+                how.progress(Progress(done, total, tally.chunks, counts.embedded, counts.cached))
 
-        if progress is not None:
+        if how.progress is not None:
             run.tally.total = await collector.count(since, until)
-        await writer(run, planner.works(since, until, report), report)
-        if full or not scope.stamp:
+        await how.writer(run, planner.works(known, since, until, report), report)
+        if how.full or not scope.stamp:
             # A ledger that was lost, or an index that was restored: what nobody knows is nobody's.
-            known = await asyncio.to_thread(self._ledger.chunks, scope.scope)
-            await run.sweep(known.keys() | await asyncio.to_thread(self._ledger.intended, scope.scope))
+            settled = await asyncio.to_thread(self._ledger.chunks, scope.scope)
+            await run.sweep(settled.keys() | await asyncio.to_thread(self._ledger.intended, scope.scope))
+        return since is None
 
-    async def _source(self, source_id: str) -> Source:
+    async def source(self, source_id: str) -> Source:
+        """Return a configured source. Raises: NotFound."""
         known = {source.source_id: source for source in await asyncio.to_thread(self._ledger.sources)}
         if source_id not in known:
             raise NotFound(f"no source {source_id!r}; known: {', '.join(known) or 'none'}")
@@ -228,6 +255,7 @@ class SyncJob:
             last_sync=standing.last_sync,
             lag_s=lag_s,
             failures=standing.failures,
+            totals=standing.totals,
             syncing=await asyncio.to_thread(self._locks.held, source.source_id),
         )
 
@@ -236,13 +264,12 @@ class SyncJob:
             raise Forbidden(f"documents of {source_id!r} come from its configured source only")
 
 
-async def _write_one(run: Run, plan: Plan) -> None:
-    """Write one plan. Raises: Unavailable also when the index refuses a part of it."""
+def _is_at(scope: Scope, stamp: str, until: Cursor) -> bool:
+    return scope.cursor == until.value and scope.stamp == stamp
 
-    async def plans() -> AsyncIterator[Plan]:
-        yield plan
 
-    await run.write(plans(), lambda: None)
-    if run.tally.failures:
-        raise Unavailable(run.tally.failures[0].reason)
-    await run.finish("")
+async def _since(scope: Scope, stamp: str, collector: Collector) -> Cursor | None:
+    """Return the cursor that changes count from; None: everything is to be read."""
+    if scope.cursor is None or scope.stamp != stamp or not await collector.knows(Cursor(scope.cursor)):
+        return None
+    return Cursor(scope.cursor)

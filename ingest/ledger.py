@@ -12,74 +12,19 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ingest.ledger_rows import Entry, Failed, Scope, Settled, Standing
 from ingest.ledger_schema import open_ledger
 from shirabe.errors import Unavailable
 from shirabe.types import Acl, Failure, Source
 
+SUCCESS = "success"
+COMPARED = "compared"
+"""The outcome of a run that succeeded, and of one that also read everything."""
 _KEPT_RUNS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """One source in one index. `stamp` names the model, chunker and options that its documents were made with.
-
-    It is empty until a first run, or a full one, has ended well.
-    """
-
-    scope: int
-    cursor: str | None
-    stamp: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One document as indexed; `pending`: a write was begun and not acknowledged."""
-
-    doc_id: str
-    content_hash: str
-    stamp: str
-    pending: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """One document whose chunks (id to content hash) are all in the index, its orphans gone."""
-
-    path: str
-    doc_id: str
-    content_hash: str
-    revision: str
-    stamp: str
-    chunks: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Why a document is not as its source has it.
-
-    `fingerprint` names the content and the stamp that failed: the same is not tried again, unless `retry`.
-    """
-
-    path: str
-    reason: str
-    revision: str = ""
-    fingerprint: str = ""
-    retry: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a scope stands, for a status."""
-
-    documents: int
-    chunks: int
-    failures: tuple[Failure, ...]
-    last_sync: datetime | None
 
 
 class Ledger:
@@ -98,15 +43,18 @@ class Ledger:
         """Configure a source, in place of one of the same name."""
         acl = json.dumps({"public": source.acl.public, "principals": source.acl.principals})
         options = json.dumps(dict(source.options), sort_keys=True)
-        row = (source.source_id, source.kind, source.location, acl, options)
+        row = (source.source_id, source.kind, source.location, acl, options, source.poll_s, source.declared)
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?)", row)
+            connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def sources(self) -> list[Source]:
         """Return every configured source, by name."""
-        rows = self._rows("SELECT source_id, kind, location, acl, options FROM sources ORDER BY source_id")
+        rows = self._rows(
+            "SELECT source_id, kind, location, acl, options, poll_s, declared FROM sources ORDER BY source_id"
+        )
         return [
-            Source(name, kind, location, _acl(acl), json.loads(options)) for name, kind, location, acl, options in rows
+            Source(name, kind, location, _acl(acl), json.loads(options), poll_s, bool(declared))
+            for name, kind, location, acl, options, poll_s, declared in rows
         ]
 
     def scope(self, source_id: str, index_id: str) -> Scope:
@@ -132,9 +80,10 @@ class Ledger:
                 "INSERT INTO runs (scope, started, outcome) VALUES (?, ?, 'running') RETURNING run", (scope, now_s)
             ).fetchone()
             connection.execute(
-                "DELETE FROM runs WHERE scope = ? AND run NOT IN"
-                " (SELECT run FROM runs WHERE scope = ? ORDER BY run DESC LIMIT ?)",
-                (scope, scope, _KEPT_RUNS),
+                "DELETE FROM runs WHERE scope = ?1 AND run NOT IN"
+                " (SELECT run FROM runs WHERE scope = ?1 ORDER BY run DESC LIMIT ?2)"
+                " AND run IS NOT (SELECT max(run) FROM runs WHERE scope = ?1 AND outcome = ?3)",
+                (scope, _KEPT_RUNS, COMPARED),
             )
         return run, version
 
@@ -143,11 +92,12 @@ class Ledger:
         with self._transaction() as connection:
             connection.execute("UPDATE runs SET finished = ?, outcome = ? WHERE run = ?", (time.time(), outcome, run))
 
-    def succeed(self, run: int, scope: int, cursor: str, stamp: str) -> None:
-        """Move the cursor and record the run's success, both or neither."""
+    def succeed(self, run: int, scope: int, cursor: str, stamp: str, *, compared: bool) -> None:
+        """Move the cursor and record the run's success, both or neither; `compared`: it read everything."""
         with self._transaction() as connection:
             connection.execute("UPDATE scopes SET cursor = ?, stamp = ? WHERE scope = ?", (cursor, stamp, scope))
-            connection.execute("UPDATE runs SET finished = ?, outcome = 'success' WHERE run = ?", (time.time(), run))
+            outcome = COMPARED if compared else SUCCESS
+            connection.execute("UPDATE runs SET finished = ?, outcome = ? WHERE run = ?", (time.time(), outcome, run))
 
     def outdate(self, scope: int) -> None:
         """Make every document of a scope one that is to be written again, before a full run."""
@@ -232,16 +182,41 @@ class Ledger:
                     (scope, item.path, item.reason, item.revision, item.fingerprint, item.retry),
                 )
 
+    def retry(self, scope: int, paths: Sequence[str] = ()) -> int:
+        """Have failures tried again by the next run, all of a scope or those named; return how many there are."""
+        with self._transaction() as connection:
+            if not paths:
+                return connection.execute("UPDATE failures SET retry = 1 WHERE scope = ?", (scope,)).rowcount
+            chosen = [(scope, path) for path in paths]
+            return connection.executemany("UPDATE failures SET retry = 1 WHERE scope = ? AND path = ?", chosen).rowcount
+
+    def add_totals(self, scope: int, counts: Mapping[str, int]) -> None:
+        """Add what a run did to what all runs of a scope did together."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT INTO totals VALUES (?, ?, ?)"
+                " ON CONFLICT (scope, name) DO UPDATE SET value = value + excluded.value",
+                [(scope, name, count) for name, count in counts.items() if count],
+            )
+
+    def totals(self, scope: int) -> dict[str, int]:
+        """Return what all runs of a scope did together, by name."""
+        return dict(self._rows("SELECT name, value FROM totals WHERE scope = ?", scope))
+
     def standing(self, scope: int) -> Standing:
         """Return the counts, failures and last success of a scope."""
         ((documents,),) = self._rows("SELECT count(*) FROM documents WHERE scope = ?", scope)
         ((chunks,),) = self._rows("SELECT count(*) FROM chunks WHERE scope = ?", scope)
-        ((last,),) = self._rows("SELECT max(finished) FROM runs WHERE scope = ? AND outcome = 'success'", scope)
+        last = self._last(scope, SUCCESS, COMPARED)
         failures = tuple(
             Failure(item.path, item.reason, item.revision)
             for item in sorted(self.failures(scope).values(), key=lambda item: item.path)
         )
-        return Standing(documents, chunks, failures, None if last is None else datetime.fromtimestamp(last, UTC))
+        return Standing(documents, chunks, failures, last, self.totals(scope))
+
+    def compared(self, scope: int) -> datetime | None:
+        """Return when everything was last compared with the source."""
+        return self._last(scope, COMPARED)
 
     def forget_scopes(self, *, source_id: str = "", index_id: str = "") -> None:
         """Forget what was indexed of a source, of an index, or of a source in an index."""
@@ -252,13 +227,22 @@ class Ledger:
                 "SELECT scope FROM scopes WHERE (?1 = '' OR source_id = ?1) AND (?2 = '' OR index_id = ?2)",
                 (source_id, index_id),
             ).fetchall()
-            for table in ("documents", "chunks", "intents", "failures", "runs", "scopes"):
+            for table in ("documents", "chunks", "intents", "failures", "runs", "totals", "scopes"):
                 connection.executemany(f"DELETE FROM {table} WHERE scope = ?", rows)  # noqa: S608 (names from the line above)
 
     def remove_source(self, source_id: str) -> None:
         """Forget a source's configuration."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM sources WHERE source_id = ?", (source_id,))
+
+    def _last(self, scope: int, *outcomes: str) -> datetime | None:
+        marks = ", ".join("?" * len(outcomes))
+        ((last,),) = self._rows(
+            f"SELECT max(finished) FROM runs WHERE scope = ? AND outcome IN ({marks})",  # noqa: S608 (marks only)
+            scope,
+            *outcomes,
+        )
+        return None if last is None else datetime.fromtimestamp(last, UTC)
 
     def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock, _known_errors():

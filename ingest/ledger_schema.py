@@ -7,12 +7,13 @@ from pathlib import Path
 
 from shirabe.errors import Unavailable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _BUSY_TIMEOUT_S = 30.0
 
 _TABLES = """
 CREATE TABLE sources (
-    source_id TEXT PRIMARY KEY, kind TEXT NOT NULL, location TEXT NOT NULL, acl TEXT NOT NULL, options TEXT NOT NULL
+    source_id TEXT PRIMARY KEY, kind TEXT NOT NULL, location TEXT NOT NULL, acl TEXT NOT NULL, options TEXT NOT NULL,
+    poll_s REAL, declared INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 -- What is known of one source in one index: another index has its own scope, so generations keep their own cursors.
 CREATE TABLE scopes (
@@ -44,7 +45,21 @@ CREATE TABLE runs (
     run INTEGER PRIMARY KEY, scope INTEGER NOT NULL, started REAL NOT NULL, finished REAL, outcome TEXT NOT NULL
 ) STRICT;
 CREATE INDEX runs_by_scope ON runs (scope, finished);
+-- What all runs did together, for the metrics: the runs themselves are forgotten in time.
+CREATE TABLE totals (
+    scope INTEGER NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (scope, name)
+) STRICT, WITHOUT ROWID;
 """
+
+# What turns a file of the version before into one of this.
+_STEPS = {
+    1: (
+        "ALTER TABLE sources ADD COLUMN poll_s REAL",
+        "ALTER TABLE sources ADD COLUMN declared INTEGER NOT NULL DEFAULT 0",
+        "CREATE TABLE totals (scope INTEGER NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL,"
+        " PRIMARY KEY (scope, name)) STRICT, WITHOUT ROWID",
+    )
+}
 
 
 def open_ledger(path: Path) -> sqlite3.Connection:
@@ -62,14 +77,18 @@ def open_ledger(path: Path) -> sqlite3.Connection:
         connection.execute("BEGIN IMMEDIATE")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            for statement in _TABLES.split(";\n"):
-                connection.execute(statement)
+            statements = tuple(_TABLES.split(";\n"))
+        else:
+            statements = tuple(step for before in range(version, SCHEMA_VERSION) for step in _STEPS[before])
+        for statement in statements:
+            connection.execute(statement)
+        if version < SCHEMA_VERSION:
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         connection.close()
         raise Unavailable(f"the ledger at {path} cannot be opened: {error}") from None
-    if version not in (0, SCHEMA_VERSION):
+    if version > SCHEMA_VERSION:
         connection.close()
         raise Unavailable(f"the ledger at {path} has version {version}, this Shirabe reads {SCHEMA_VERSION}")
     return connection

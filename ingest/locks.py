@@ -15,6 +15,11 @@ from shirabe.types import digest
 
 WAIT_S = 0.1
 _PAUSE_S = 0.02
+RETRY_AFTER_S = 5.0
+
+
+class AlreadySyncing(Overloaded):
+    """Another sync of the source runs: what is asked for is being done."""
 
 
 class SourceLocks:
@@ -27,14 +32,14 @@ class SourceLocks:
     async def hold(self, source_id: str, wait_s: float = WAIT_S) -> AsyncIterator[None]:
         """Hold a source's lock, waiting at most `wait_s` for it (the default outlasts a look by `held`).
 
-        Raises: Overloaded when another sync holds it.
+        Raises: AlreadySyncing when another sync holds it.
         """
         handle = self._open(source_id)
         try:
             deadline = time.monotonic() + wait_s
             while not _try_lock(handle, fcntl.LOCK_EX):
                 if time.monotonic() >= deadline:
-                    raise Overloaded(f"{source_id} is already syncing", retry_after_s=5.0)
+                    raise AlreadySyncing(f"{source_id} is already syncing", RETRY_AFTER_S)
                 await asyncio.sleep(_PAUSE_S)
             yield
         finally:

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from ingest.batch import Batch, Packer, Written
+from ingest.batch import Batch, Packer, Written, told
 from ingest.plan import Plan
 from ingest.settlement import Settlement, intents_of
 from ingest.streams import closing
@@ -74,6 +74,9 @@ async def write_batch(batch: Batch, embeddings: list[Embedding], store: Store, v
                 for name in (*(chunk.chunk_id for chunk in part.chunks), *part.orphans)
                 if name in refused
             },
+            facts=part.facts,
+            errors=told(part.chunks, "errors"),
+            warnings=told(part.chunks, "warnings"),
         )
         for part in batch.parts
     ]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from ingest.collectors.selection import content_digest
-from ingest.ledger import Failed
+from ingest.ledger_rows import Failed
 from shirabe.errors import InvalidInput, Transient
 from shirabe.protocols import Chunker
-from shirabe.types import Chunk, Document, Failure, digest
+from shirabe.types import ABOVE, Chunk, Document, Failure, digest
 
 _log = structlog.get_logger(__name__)
 
@@ -28,7 +28,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One document cut into chunks, or None and no chunks when it goes; `orphans` are the chunk ids that must go."""
+    """One document cut into chunks, or None and no chunks when it goes; `orphans` are the chunk ids that must go.
+
+    `facts` is what `facts_of` says of the document as its collector gave it.
+    """
 
     path: str
     doc_id: str
@@ -36,6 +39,7 @@ class Plan:
     content_hash: str
     chunks: tuple[Chunk, ...]
     orphans: tuple[str, ...]
+    facts: str = ""
 
 
 @dataclass(slots=True)
@@ -50,6 +54,7 @@ class Tally:
     chunks: int = 0
     chunks_deleted: int = 0
     failures: list[Failure] = field(default_factory=list)
+    warnings: list[Failure] = field(default_factory=list)
 
 
 async def cut(work: Work, chunker: Chunker) -> Plan:
@@ -67,6 +72,7 @@ async def cut(work: Work, chunker: Chunker) -> Plan:
         content_hash=content_digest(document.content),
         chunks=tuple(chunks),
         orphans=tuple(sorted(set(work.held) - {chunk.chunk_id for chunk in chunks})),
+        facts=facts_of(document),
     )
 
 
@@ -88,4 +94,19 @@ async def cut_or_fail(work: Work, chunker: Chunker, stamp: str) -> Plan | Failed
 
 def fingerprint(document: Document, stamp: str) -> str:
     """Return what names a document's content and all else that decides what is written of it."""
-    return digest(content_digest(document.content), stamp)
+    return digest(content_digest(document.content), stamped(stamp, facts_of(document)))
+
+
+def facts_of(document: Document) -> str:
+    """Return what names all that is written of a document beside its content: who may see it, what it is called, where.
+
+    The revision is taken out of the address: that the rest of a repository moved on changes no document of it.
+    """
+    uri = document.uri.replace(document.revision, "") if document.revision else document.uri
+    above = document.meta.get(ABOVE, ())
+    return digest(document.title, uri, str(document.acl.public), *sorted(document.acl.principals), "above", *above)
+
+
+def stamped(stamp: str, facts: str) -> str:
+    """Return the stamp of one document: what its run and its own facts decide of what is written."""
+    return digest("document", stamp, facts)

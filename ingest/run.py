@@ -13,7 +13,8 @@ import structlog
 
 from ingest.cache import EmbeddingCache
 from ingest.cached_embedder import CachedEmbedder
-from ingest.ledger import Ledger, Scope
+from ingest.ledger import Ledger
+from ingest.ledger_rows import Scope
 from ingest.pipeline import WritePipeline
 from ingest.plan import Plan, Tally, Work, cut_or_fail
 from ingest.settlement import Settlement
@@ -85,11 +86,26 @@ class Run:
             await self.parts.store.write([], strays[start : start + _DELETE_BATCH], self.version)
         self.tally.chunks_deleted += len(strays)
 
-    async def finish(self, cursor: str) -> None:
-        """Make what was written visible, and move the cursor."""
+    async def finish(self, cursor: str, *, compared: bool = False) -> None:
+        """Make what was written visible, and move the cursor; `compared`: everything was read."""
         if self.tally.chunks or self.tally.chunks_deleted:
             await self.parts.store.refresh()
-        await asyncio.to_thread(self.parts.ledger.succeed, self.number, self.scope.scope, cursor, self.stamp)
+        await asyncio.to_thread(
+            self.parts.ledger.succeed, self.number, self.scope.scope, cursor, self.stamp, compared=compared
+        )
+
+    def totals(self) -> dict[str, int]:
+        """Return what the run did so far, as the ledger adds it up."""
+        tally, counts = self.tally, self.embedder.counts
+        return {
+            "documents_written": tally.documents,
+            "documents_deleted": tally.deleted,
+            "documents_failed": len(tally.failures),
+            "chunks_written": tally.chunks,
+            "chunks_deleted": tally.chunks_deleted,
+            "chunks_embedded": counts.embedded,
+            "chunks_cached": counts.cached,
+        }
 
     def report(self, revision: str) -> SyncReport:
         """Return what the run did."""
@@ -105,6 +121,7 @@ class Run:
             embedded=counts.embedded,
             cached=counts.cached,
             failures=tuple(tally.failures),
+            warnings=tuple(tally.warnings),
             duration_s=time.monotonic() - self.started_s,
         )
 
@@ -116,23 +133,27 @@ async def open_run(parts: Parts, source_id: str, source: Source | None) -> Async
     Raises: Unavailable.
     """
     embedder = CachedEmbedder(parts.embedder, parts.cache)
-    stamp = await _stamp(parts, embedder, source)
+    stamp = await stamp_of(parts, source)
     scope = await asyncio.to_thread(parts.ledger.scope, source_id, await parts.store.identity())
     number, version = await asyncio.to_thread(parts.ledger.begin_run, scope.scope)
     tally = Tally()
     settlement = Settlement(parts.ledger, scope.scope, stamp, tally)
+    run = Run(parts, source_id, scope, stamp, number, version, embedder, settlement, tally)
     try:
-        yield Run(parts, source_id, scope, stamp, number, version, embedder, settlement, tally)
+        yield run
     except BaseException as error:
         _log.warning("run_failed", source=source_id, error=type(error).__name__)
         parts.ledger.end_run(number, type(error).__name__)
         if isinstance(error, PartialWrite):
             raise Unavailable(str(error)) from error
         raise
+    finally:
+        parts.ledger.add_totals(scope.scope, run.totals())
 
 
-async def _stamp(parts: Parts, embedder: CachedEmbedder, source: Source | None) -> str:
-    model, limits = await embedder.info(), parts.settings.ingest
+async def stamp_of(parts: Parts, source: Source | None) -> str:
+    """Return what names all that decides what is written but each document itself. Raises: Unavailable, Timeout."""
+    model, limits = await parts.embedder.info(), parts.settings.ingest
     made_with = (_FORMAT, parts.chunker_version, str(limits.chunk_tokens), model.name, model.revision)
     if source is None:
         return digest(*made_with)

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from ingest.batch import Batch, Written
-from ingest.ledger import Failed, Ledger, Settled
-from ingest.plan import Tally, Work
-from shirabe.types import Document, Failure
+from ingest.ledger import Ledger
+from ingest.ledger_rows import Failed, Settled
+from ingest.plan import Tally, Work, stamped
+from shirabe.types import Document, Failure, digest
 
 Intent = tuple[str, str, list[str]]
 """A document's path and id, and the ids of its chunks that are about to be written."""
@@ -47,12 +48,14 @@ class Settlement:
         settled = [_settled(whole, self._stamp) for whole in kept if whole[0].revision is not None]
         gone = [whole[0].path for whole in kept if whole[0].revision is None]
         failed = [_failed(whole) for whole in done if any(part.refused for part in whole)]
+        failed += [_in_part(whole, self._stamp) for whole in kept if any(part.errors for part in whole)]
         await asyncio.to_thread(self._ledger.settle, self._scope, settled, gone, failed)
         self._begun -= {whole[0].path for whole in done}
         self._tally.documents += len(settled)
         self._tally.deleted += len(gone)
         self._tally.failures += [Failure(item.path, item.reason, item.revision) for item in failed]
         for part in (part for whole in done for part in whole):
+            self._tally.warnings += [Failure(part.path, words, part.revision or "") for words in part.warnings]
             self._tally.chunks += len(part.chunks.keys() - part.refused.keys())
             self._tally.chunks_deleted += len(set(part.orphans) - part.refused.keys())
         return [whole[0].path for whole in done]
@@ -79,7 +82,16 @@ def intents_of(batch: Batch) -> list[Intent]:
 def _settled(parts: Sequence[Written], stamp: str) -> Settled:
     first = parts[0]
     chunks = {name: content for part in parts for name, content in part.chunks.items()}
-    return Settled(first.path, first.doc_id, first.content_hash, first.revision or "", stamp, chunks)
+    mark = stamped(stamp, first.facts)
+    return Settled(first.path, first.doc_id, first.content_hash, first.revision or "", mark, chunks)
+
+
+def _in_part(parts: Sequence[Written], stamp: str) -> Failed:
+    """Return what is wrong with a document that is indexed; it is settled, and not tried again as it is."""
+    first = parts[0]
+    reason = "; ".join(words for part in parts for words in part.errors)
+    mark = digest(first.content_hash, stamped(stamp, first.facts))
+    return Failed(first.path, f"indexed in part: {reason}", first.revision or "", mark)
 
 
 def _failed(parts: Sequence[Written]) -> Failed:

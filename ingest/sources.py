@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ingest.job import SyncJob
 from ingest.locations import require_readable
+from ingest.soon import SoonSyncs
 from shirabe.types import Document, Drift, Source, SourceStatus, SyncReport
 
 __all__ = ["IngestSources"]
@@ -19,6 +20,15 @@ class IngestSources:
     def __init__(self, job: SyncJob, allowed_roots: Sequence[Path]) -> None:
         self._job = job
         self._allowed_roots = tuple(allowed_roots)
+        self._soon = SoonSyncs(job)
+
+    async def idle(self) -> None:
+        """Return when every sync that webhooks asked for is done."""
+        await self._soon.idle()
+
+    async def close(self) -> None:
+        """End the syncs that webhooks asked for."""
+        await self._soon.close()
 
     async def list(self) -> list[SourceStatus]:
         """Return every source and how it stands."""
@@ -32,6 +42,11 @@ class IngestSources:
     async def sync(self, source_id: str, *, full: bool = False) -> SyncReport:
         """Bring a source up to date. Raises: NotFound, Overloaded when it is already syncing, Unavailable."""
         return await self._job.sync(source_id, full=full)
+
+    async def notify(self, source_id: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Take a webhook's word that a source changed; the sync follows. Raises: NotFound, InvalidInput, Forbidden."""
+        await self._job.take_webhook(source_id, headers, body)
+        self._soon.ask(source_id)
 
     async def drift(self, source_id: str) -> Drift:
         """Compare the index with the source as it is now. Raises: NotFound, Unavailable."""

@@ -168,6 +168,12 @@ class Sources(Protocol):
     async def sync(self, source_id: str, *, full: bool = False) -> SyncReport:
         """Bring a source up to date. Raises: NotFound, Overloaded when it is already syncing, Unavailable."""
 
+    async def notify(self, source_id: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Take a signed webhook's word that a source changed; the sync follows. Header names are in lower case.
+
+        Raises: NotFound; Forbidden unless it is signed with the source's secret.
+        """
+
     async def drift(self, source_id: str) -> Drift:
         """Compare the index with the source as it is now. Raises: NotFound, Unavailable."""
 

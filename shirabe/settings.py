@@ -137,6 +137,9 @@ class IngestSettings(Section):
 
     chunk_tokens: int = Field(320, ge=32, description="Longest chunk, model tokens, context line included")
     max_file_bytes: int = Field(10_000_000, ge=1, description="Larger files are left out, with the reason")
+    sources: Path | None = Field(
+        None, description="The file of sources that `sync` makes true; default: `sources.yaml` in the working directory"
+    )
     batch_chunks: int = Field(64, ge=1, description="Chunks embedded and written together")
     allowed_roots: tuple[Path, ...] = Field((), description="Folders that sources added over REST may lie in")
     ray_address: str | None = Field(

@@ -9,7 +9,7 @@ import structlog
 import typer
 
 from shirabe import __version__
-from shirabe.cli import read_commands, run_commands, write_commands
+from shirabe.cli import read_commands, run_commands, sync_command, upkeep_commands, write_commands
 from shirabe.cli.output import out
 
 app = typer.Typer(name="shirabe", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -17,8 +17,10 @@ app.command()(run_commands.up)
 app.command()(run_commands.down)
 app.command()(run_commands.status)
 app.command()(write_commands.ingest)
-app.command()(write_commands.sync)
-app.command()(write_commands.drift)
+app.command()(sync_command.sync)
+app.command()(upkeep_commands.drift)
+app.command()(upkeep_commands.failures)
+app.command()(upkeep_commands.chunks)
 app.command()(read_commands.search)
 app.command("eval")(read_commands.evaluate)
 

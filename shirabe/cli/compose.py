@@ -48,9 +48,11 @@ async def open_parts(
         try:
             chunker = open_chunker(checkpoint, settings.ingest.chunk_tokens)
             job = SyncJob(store, models, chunker, settings)
+            sources = IngestSources(job, settings.ingest.allowed_roots)
             try:
-                yield Parts(store, models, job, IngestSources(job, settings.ingest.allowed_roots))
+                yield Parts(store, models, job, sources)
             finally:
+                await sources.close()
                 await job.close()
         finally:
             await store.close()

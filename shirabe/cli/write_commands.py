@@ -1,25 +1,25 @@
-"""`shirabe ingest`, `sync` and `drift`: the direct job, in this process, against what runs."""
+"""`shirabe ingest`: the direct job, in this process, against what runs; and what every writing command shares."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast, get_args
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Column, Table
 
-from shirabe.cli.output import PARTIAL, err, out, print_json, progress_bar, reports_errors
-from shirabe.errors import InvalidInput, NotFound, ShirabeError
+from shirabe.cli.output import PARTIAL, out, print_json, progress_bar, reports_errors
+from shirabe.errors import InvalidInput, NotFound
 from shirabe.runtime import require_runtime
 from shirabe.settings import Settings, load_settings
-from shirabe.types import Drift, Source, SourceKind, SyncReport
+from shirabe.types import Source, SourceKind, SyncReport
 
 if TYPE_CHECKING:
-    from ingest.job import SyncJob, Writer
+    from ingest.job import SyncJob
+    from ingest.writing import Writer
     from shirabe.cli.compose import Parts
 
 T = TypeVar("T")
@@ -59,6 +59,22 @@ async def sync_one(
         )
 
 
+async def chosen(job: SyncJob, names: list[str] | None) -> list[str]:
+    """Return the sources named, or all. Raises: NotFound."""
+    known = [status.source.source_id for status in await job.status()]
+    unknown = [name for name in names or [] if name not in known]
+    if unknown:
+        raise NotFound(f"no source {unknown[0]!r}; known: {', '.join(known) or 'none'}")
+    return names or known
+
+
+def source_kind(kind: str | None) -> SourceKind | None:
+    """Return the kind of source that an option names. Raises: InvalidInput."""
+    if kind is not None and kind not in get_args(SourceKind):
+        raise InvalidInput(f"unknown kind {kind!r}; known: {', '.join(get_args(SourceKind))}", "--kind")
+    return cast(SourceKind | None, kind)
+
+
 def print_report(report: SyncReport, console: Console) -> None:
     """Print what a sync did, for people."""
     rate = f", {report.embedded / report.duration_s:.1f} embedded/s" if report.embedded else ""
@@ -72,17 +88,46 @@ def print_report(report: SyncReport, console: Console) -> None:
         console.print(f"  [red]failed[/] {escape(failure.path)}: {escape(failure.reason)}", highlight=False)
     if len(report.failures) > SHOWN_FAILURES:
         console.print(f"  and {len(report.failures) - SHOWN_FAILURES} more: `shirabe status --json`")
+    for warning in report.warnings[:SHOWN_FAILURES]:
+        console.print(f"  [yellow]warning[/] {escape(warning.path)}: {escape(warning.reason)}", highlight=False)
 
 
 def finish(reports: list[SyncReport], *, as_json: bool) -> None:
-    """Print reports; exit with the code for a partial run when documents failed."""
+    """Print reports, several with a table of all; exit with the code for a partial run when documents failed."""
     if as_json:
         print_json(reports)
     else:
         for report in reports:
             print_report(report, out)
+        if len(reports) > 1:
+            out.print(_summary(reports))
     if any(report.failures for report in reports):
         raise typer.Exit(PARTIAL)
+
+
+def _summary(reports: list[SyncReport]) -> Table:
+    """Return one row a source and the sum."""
+    columns = ("documents", "chunks", "embedded", "cached", "deleted", "skipped", "failed", "seconds")
+    table = Table("source", *(Column(name, justify="right") for name in columns))
+    rows = [
+        (
+            one.documents,
+            one.chunks,
+            one.embedded,
+            one.cached,
+            one.deleted,
+            one.skipped,
+            len(one.failures),
+            one.duration_s,
+        )
+        for one in reports
+    ]
+    for report, row in zip(reports, rows, strict=True):
+        table.add_row(escape(report.source_id), *map(str, row[:-1]), f"{row[-1]:.1f}")
+    table.add_section()
+    sums = [sum(values) for values in zip(*rows, strict=True)]
+    table.add_row("all", *map(str, sums[:-1]), f"{sums[-1]:.1f}", style="bold")
+    return table
 
 
 @reports_errors
@@ -102,11 +147,10 @@ def ingest(
 
     Ended by whatever means, the same command goes on where it was, with or without --backfill.
     """
-    if kind is not None and kind not in get_args(SourceKind):
-        raise InvalidInput(f"unknown kind {kind!r}; known: {', '.join(get_args(SourceKind))}", "--kind")
+    wanted = source_kind(kind)
 
     async def work(parts: Parts) -> SyncReport:
-        configured: Source = await parts.job.configure(source, name=name, kind=cast(SourceKind | None, kind))
+        configured: Source = await parts.job.configure(source, name=name, kind=wanted)
         source_id = configured.source_id
         if not backfill:
             return await sync_one(parts.job, source_id, full=full, quiet=json_)
@@ -117,68 +161,3 @@ def ingest(
             return await sync_one(parts.job, source_id, full=full, quiet=json_, writer=writer)
 
     finish([with_parts(work)], as_json=json_)
-
-
-@reports_errors
-def sync(
-    names: Annotated[list[str] | None, typer.Argument(help="Sources; default: all.")] = None,
-    full: Full = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on until interrupted.")] = False,
-    every: Annotated[float, typer.Option(min=1.0, help="With --watch: seconds between two rounds.")] = 30.0,
-    json_: Json = False,
-) -> None:
-    """Bring sources up to date."""
-
-    async def work(parts: Parts) -> list[SyncReport]:
-        known = [status.source.source_id for status in await parts.job.status()]
-        unknown = [name for name in names or [] if name not in known]
-        if unknown:
-            raise NotFound(f"no source {unknown[0]!r}; known: {', '.join(known) or 'none'}")
-        chosen = names or known
-        if not watch:
-            return [await sync_one(parts.job, name, full=full, quiet=json_) for name in chosen]
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        while not stop.is_set():
-            await _round(parts.job, chosen, quiet=json_)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), every)
-        return []
-
-    finish(with_parts(work), as_json=json_)
-
-
-async def _round(job: SyncJob, names: list[str], *, quiet: bool) -> None:
-    """Sync each source once; one that fails does not stop the others."""
-    for name in names:
-        try:
-            report = await sync_one(job, name, full=False, quiet=quiet)
-        except ShirabeError as error:
-            err.print(f"[red]{escape(name)}: {escape(str(error))}[/]", highlight=False)
-            continue
-        if report.documents or report.deleted or report.failures:
-            print_report(report, err)
-
-
-@reports_errors
-def drift(name: Annotated[str, typer.Argument(help="A source.")], json_: Json = False) -> None:
-    """Compare the index with the source itself: missing, extra and outdated documents."""
-
-    async def work(parts: Parts) -> Drift:
-        return await parts.job.drift(name)
-
-    found = with_parts(work)
-    if json_:
-        print_json(found)
-    else:
-        out.print(
-            f"[bold]{escape(name)}[/] at {escape(found.revision[:12])}: {found.documents} documents", highlight=False
-        )
-        groups: dict[str, Any] = {"missing": found.missing, "extra": found.extra, "outdated": found.outdated}
-        for label, paths in groups.items():
-            out.print(f"  {label}: {len(paths)}")
-            for path in paths[:SHOWN_FAILURES]:
-                out.print(f"    {escape(path)}", highlight=False)
-    if found.missing or found.extra or found.outdated:
-        raise typer.Exit(PARTIAL)

@@ -4,6 +4,7 @@ write: Document -> Chunk -> Embedding -> Record;  read: Query -> Candidate -> Hi
 """
 
 from shirabe.types.document import (
+    ABOVE,
     Acl,
     Chunk,
     Document,
@@ -33,9 +34,11 @@ from shirabe.types.search import (
 from shirabe.types.source import (
     Change,
     Cursor,
+    Declared,
     Delete,
     Drift,
     Failure,
+    Preview,
     Skip,
     Source,
     SourceKind,
@@ -48,14 +51,19 @@ from shirabe.types.stored import (
     Record,
     Stored,
 )
+from shirabe.types.term import (
+    Term,
+)
 
 __all__ = [
+    "ABOVE",
     "ALL_OUTPUTS",
     "Acl",
     "Bytes",
     "Change",
     "Chunk",
     "Cursor",
+    "Declared",
     "Delete",
     "Document",
     "Drift",
@@ -68,6 +76,7 @@ __all__ = [
     "Mode",
     "ModelInfo",
     "Output",
+    "Preview",
     "Principal",
     "Query",
     "Record",
@@ -79,6 +88,7 @@ __all__ = [
     "SourceStatus",
     "Stored",
     "SyncReport",
+    "Term",
     "TextKind",
     "Upsert",
     "chunk_id",

@@ -6,7 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+
+ABOVE: Final = "above"
+"""In a document's `meta`: the titles of what it lies under in its source, outermost first; part of its heading path."""
 
 
 def digest(*parts: str | bytes) -> str:

@@ -55,18 +55,27 @@ Change = Upsert | Delete | Failure | Skip
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A configured source. `source_id` is the user's name for it."""
+    """A configured source. `source_id` is the user's name for it.
+
+    `poll_s` is how often it is looked at while watched, seconds; None: as often as the others. `declared`: it is in
+    `sources.yaml`, and goes when it is no longer there.
+    """
 
     source_id: str
     kind: SourceKind
     location: str
     acl: Acl = field(default_factory=lambda: Acl(public=True))
     options: Mapping[str, Any] = field(default_factory=dict)
+    poll_s: float | None = None
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What one sync did. Counts are documents or chunks as named; `duration_s` is wall time in seconds."""
+    """What one sync did. Counts are documents or chunks as named; `duration_s` is wall time in seconds.
+
+    A document among the `failures` may be indexed in part; `warnings` are of documents that are indexed whole.
+    """
 
     source_id: str
     revision: str
@@ -79,6 +88,7 @@ class SyncReport:
     cached: int = 0
     failures: tuple[Failure, ...] = ()
     duration_s: float = 0.0
+    warnings: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,10 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """How a source stands. Times are aware UTC; `lag_s` is seconds since the last successful sync."""
+    """How a source stands. Times are aware UTC; `lag_s` is seconds since the last successful sync.
+
+    `totals` is what all syncs did together: `documents_written`, `chunks_embedded` and so on.
+    """
 
     source: Source
     documents: int
@@ -105,3 +118,25 @@ class SourceStatus:
     lag_s: float | None
     failures: tuple[Failure, ...] = ()
     syncing: bool = False
+    totals: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a sync would do, by document path; nothing was written."""
+
+    source_id: str
+    revision: str
+    write: tuple[str, ...] = ()
+    delete: tuple[str, ...] = ()
+    skipped: tuple[Skip, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What became of the sources of a `sources.yaml`, by name."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()

@@ -133,6 +133,41 @@ def test_an_invalid_openapi_file_is_reported_and_the_rest_goes_on(running: Runni
     assert paths(running, "when are pallets counted")[0] == "good.md"
 
 
+def test_a_file_of_sources_is_made_true(running: Running, tmp_path: Path) -> None:
+    for name in ("menu", "rules"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.md").write_text(f"# {name}\n\nThe {name} of the canteen.\n", encoding="utf-8")
+    file = tmp_path / "sources.yaml"
+    file.write_text("sources: {menu: {location: menu}, rules: {location: rules}}\n", encoding="utf-8")
+    named = ("menu", "rules", "--sources", str(file))
+    assert "added menu, rules" in running.run("sync", *named)
+    file.write_text("sources: {menu: {location: menu}}\n", encoding="utf-8")
+    assert "removed rules" in running.run("sync", "--dry-run", "--sources", str(file))
+    assert paths(running, "rules of the canteen", "--filter", "source=rules") == ["a.md"]
+    running.run("sync", "menu", "--sources", str(file))
+    assert paths(running, "rules of the canteen", "--filter", "source=rules") == []
+    (tmp_path / "menu" / "b.md").write_text("# Soup\n\nOn Mondays.\n", encoding="utf-8")
+    [foreseen] = running.json("sync", "menu", "--dry-run")
+    assert (foreseen["write"], foreseen["delete"]) == (["b.md"], [])
+
+
+def test_what_failed_is_listed_and_tried_again(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(
+        "openapi: 3.0.3\ninfo:\n  title: x\n  version: '1'\npaths: 7\n", encoding="utf-8"
+    )
+    running.run("ingest", str(tmp_path), "--name", "broken", code=1)
+    assert running.json("sync", "broken")[0]["failures"] == [], "what failed is not tried again as it was"
+    assert "bad.yaml" in running.run("failures", "broken", "--retry")
+    assert len(running.json("sync", "broken", code=1)[0]["failures"]) == 1
+
+
+def test_chunks_says_what_a_file_becomes(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# Tea\n\nGreen.\n\n## Brewing\n\nEighty degrees.\n", encoding="utf-8")
+    found = running.json("chunks", str(tmp_path / "a.md"))["documents"]["a.md"]
+    assert [row["locator"] for row in found][-1] == "a.md#brewing"
+    assert all(0 < row["tokens"] <= 320 for row in found)
+
+
 def test_eval_scores_each_arm(running: Running, repository: Path, tmp_path: Path) -> None:
     judged = tmp_path / "judged.jsonl"
     judged.write_text(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ingest.backfill import RayWriter, connected
 from ingest.block import Limits
-from ingest.job import Progress
+from ingest.writing import Progress
 from shirabe.cli.compose import backfill_tools, open_parts
 from shirabe.cli.output import plain
 from shirabe.settings import load_settings

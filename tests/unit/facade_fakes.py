@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 from fake_store import InMemoryStore
 
-from shirabe.errors import InvalidInput, NotFound, ShirabeError
+from shirabe.errors import Forbidden, InvalidInput, NotFound, ShirabeError
 from shirabe.types import (
     Acl,
     Document,
@@ -177,10 +177,14 @@ class FakeSources:
     def __init__(self) -> None:
         self.sources: dict[str, Source] = {}
         self.pushed: dict[str, Document] = {}
+        self.told: list[tuple[str, bytes]] = []
         self.error: ShirabeError | None = None
 
     async def list(self) -> list[SourceStatus]:
-        return [SourceStatus(source, 3, 9, "a1b2c3d4e5", NOW, 12.0) for source in self.sources.values()]
+        if self.error:
+            raise self.error
+        totals = {"chunks_embedded": 7}
+        return [SourceStatus(source, 3, 9, "a1b2c3d4e5", NOW, 12.0, totals=totals) for source in self.sources.values()]
 
     async def add(self, source: Source) -> None:
         if source.source_id in self.sources:
@@ -196,6 +200,11 @@ class FakeSources:
 
     async def sync(self, source_id: str, *, full: bool = False) -> SyncReport:
         return SyncReport(self._known(source_id), "a1b2c3d4e5", documents=3 if full else 1, chunks=9)
+
+    async def notify(self, source_id: str, headers: Mapping[str, str], body: bytes) -> None:
+        if headers.get("x-gitlab-token") != "right":
+            raise Forbidden("the call is not signed")
+        self.told.append((self._known(source_id), body))
 
     async def drift(self, source_id: str) -> Drift:
         return Drift(self._known(source_id), "a1b2c3d4e5", 3, missing=("new.md",))

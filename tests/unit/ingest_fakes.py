@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,10 @@ class FailingStore(InMemoryStore):
         failed = {record.chunk.chunk_id for record in records} | set(deletes)
         if failed & self.refused:
             raise PartialWrite(dict.fromkeys(sorted(failed & self.refused), "no"))
+
+    @property
+    def visible(self) -> Mapping[str, Record]:
+        return self._visible
 
     async def held(self, source_id: str) -> dict[str, str]:
         await self.refresh()

@@ -183,6 +183,27 @@ async def test_metrics_count_routes_stages_and_what_was_missing(facade: Facade, 
     assert "/v1/documents/a" not in text
 
 
+async def test_metrics_say_how_each_source_stands(facade: Facade, client: httpx.AsyncClient) -> None:
+    await client.post("/v1/sources", json={"name": "docs", "kind": "git", "location": "/srv/docs"})
+    text = (await client.get("/metrics")).text
+    assert 'shirabe_source_chunks{source="docs"} 9.0' in text
+    assert 'shirabe_source_lag_seconds{source="docs"} 12.0' in text
+    assert 'shirabe_source_synced_total{source="docs",unit="chunks",what="embedded"} 7.0' in text
+    facade.sources.error = Unavailable("gone")
+    text = (await client.get("/metrics")).text
+    assert "shirabe_requests_total" in text
+    assert "shirabe_source_chunks" not in text
+
+
+async def test_a_webhook_is_passed_on_as_it_came(facade: Facade, client: httpx.AsyncClient) -> None:
+    await client.post("/v1/sources", json={"name": "docs", "kind": "git", "location": "/srv/docs"})
+    hook = "/v1/sources/docs/webhook"
+    response = await client.post(hook, content=b"\xff raw", headers={"X-Gitlab-Token": "right"})
+    assert (response.status_code, response.content) == (202, b"")
+    assert facade.sources.told == [("docs", b"\xff raw")]
+    assert_problem(await client.post(hook, content=b"x"), 403, "forbidden")
+
+
 async def test_a_document_is_put_and_deleted(facade: Facade, client: httpx.AsyncClient) -> None:
     body = {"path": "notes/a.md", "text": "# A\n\nhello", "updated_at": "2026-11-01T19:00:00+09:00"}
     response = await client.put("/v1/documents", json=body)

@@ -10,7 +10,8 @@ import pytest
 from ingest_fakes import CountingEmbedder, FailingStore, Killed, Repository, job_in
 
 from ingest.batch import MAX_DELETES, MAX_PARTS, Batch, Packer
-from ingest.ledger import Failed, Ledger
+from ingest.ledger import Ledger
+from ingest.ledger_rows import Failed
 from ingest.pipeline import embed_batch, write_batch
 from ingest.plan import Plan, Tally
 from ingest.settlement import Settlement, intents_of

@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 from ingest_fakes import CountingEmbedder, FailingStore, Killed, Repository, job_in
 
-from ingest.job import Progress, SyncJob
+from ingest.job import SyncJob
+from ingest.writing import Progress
 from shirabe.errors import Forbidden, InvalidInput, NotFound, Overloaded, Unavailable
 from shirabe.types import Acl, Document, Source, document_id
 

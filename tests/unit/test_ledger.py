@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.ledger import Failed, Ledger, Settled
+from ingest.ledger import Ledger
+from ingest.ledger_rows import Failed, Settled
 from ingest.locks import SourceLocks
 from shirabe.errors import Overloaded, Unavailable
 from shirabe.types import Acl, Source
@@ -48,7 +49,7 @@ def test_all_of_it_survives_the_process(tmp_path: Path) -> None:
     scope = first.scope("docs", "index").scope
     first.intend(scope, [("a.md", "d", ["a-0"])])
     run, _ = first.begin_run(scope)
-    first.succeed(run, scope, "c1", "stamp")
+    first.succeed(run, scope, "c1", "stamp", compared=False)
     # Not closed: a killed process closes nothing.
     second = Ledger(tmp_path / "ledger.sqlite")
     assert second.scope("docs", "index").cursor == "c1"
@@ -97,7 +98,7 @@ def test_standing_counts_and_remembers_successes_only(ledger: Ledger) -> None:
     ledger.end_run(run, "Unavailable")
     assert ledger.standing(scope).last_sync is None
     run, _ = ledger.begin_run(scope)
-    ledger.succeed(run, scope, "c", "s")
+    ledger.succeed(run, scope, "c", "s", compared=False)
     standing = ledger.standing(scope)
     assert (standing.documents, standing.chunks) == (2, 3)
     assert standing.last_sync is not None

@@ -20,6 +20,8 @@ from shirabe.types import Source
         ("/data/api.v2.yaml", "api.v2"),
         ("/data/fastapi.bundle", "fastapi"),
         ("/", "source"),
+        ("https://github.com/team/site/issues", "site-issues"),
+        ("https://gitlab.example.org/a/b/site/-/merge_requests", "site-issues"),
     ],
 )
 def test_names_come_from_the_last_part(location: str, name: str) -> None:
@@ -54,6 +56,7 @@ def test_kinds_are_told_from_what_is_there(tmp_path: Path) -> None:
     }
     assert {name: guess_kind(str(tmp_path / name)) for name in expected} == expected
     assert guess_kind("https://example.org/x") == guess_kind("git@example.org:x") == "git"
+    assert guess_kind("https://github.com/team/site/issues") == "issues"
     (tmp_path / "photo.png").write_bytes(b"\x89PNG")
     with pytest.raises(InvalidInput, match="name the kind"):
         guess_kind(str(tmp_path / "photo.png"))

@@ -77,7 +77,9 @@ async def test_answers_become_errors(status: int, kind: type[ShirabeError]) -> N
         await FakeServer(says(status)).client().embed(["a"], "query", ["dense"])
 
 
-async def test_one_failed_part_fails_the_call_with_its_own_error() -> None:
+async def test_one_failed_part_fails_the_call_with_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray_app.client._FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr("ray_app.client._LONGEST_WAIT_S", 0.001)
     server = FakeServer(lengths, says(503))
     with pytest.raises(Unavailable):
         await server.client().embed(["a"] * 200, "query", ["dense"])
