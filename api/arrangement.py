@@ -18,7 +18,7 @@ HITS_PER_DOCUMENT = 3
 UNIT_KINDS = frozenset({"operation", "schema", "record", "term", "message", "channel"})
 """Kinds whose units answer by themselves: their neighbours in the document say nothing for them."""
 SECTION_EVIDENCE = 0.1
-EVIDENT_SECTIONS = 3
+EVIDENT_SECTIONS = 6
 VERSION_EVIDENCE = 0.2
 
 
@@ -34,7 +34,7 @@ class Ranked:
 def by_page(ranked: Sequence[Ranked]) -> list[Ranked]:
     """Return a ranking in which a chunk counts what it scored, plus what the rest of its page says for it.
 
-    The page adds a tenth of each of its chunks that come second to fourth, and a fifth of the best chunk of its second
+    The page adds a tenth of each of its chunks that come second to seventh, and a fifth of the best chunk of its second
     language version: several passages that speak to a question are better evidence than one (Callan: passage-level
     evidence in document retrieval, SIGIR 1994). Scores are scaled to [0, 1] first; a page's chunks keep their order.
     """
@@ -74,16 +74,23 @@ def _support(chunks: Sequence[tuple[float, str]]) -> float:
 def diverse(ranked: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
     """Split a ranking in two, both in its order: what stands first, and what a document has beyond its share.
 
-    A prose document is one answer, shown by its best chunk; code, operations and records answer apart, to a limit.
+    A prose document is one answer, shown by its best chunk; code, operations and records answer apart, to a limit. A
+    unit that was cut in parts (`meta["unit"]`, an operation with a long body) is one answer too.
     """
     seen: Counter[str] = Counter()
+    units: set[tuple[str, str]] = set()
     first: list[Ranked] = []
     overflow: list[Ranked] = []
     for item in ranked:
         chunk = item.stored.chunk
+        unit = (chunk.doc_id, str(chunk.meta.get("unit") or chunk.chunk_id))
         share = HITS_PER_PROSE_DOCUMENT if chunk.kind in PROSE_KINDS else HITS_PER_DOCUMENT
-        (first if seen[chunk.doc_id] < share else overflow).append(item)
-        seen[chunk.doc_id] += 1
+        if seen[chunk.doc_id] < share and unit not in units:
+            first.append(item)
+            seen[chunk.doc_id] += 1
+        else:
+            overflow.append(item)
+        units.add(unit)
     return first, overflow
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 from facade_fakes import NOW, record
@@ -76,3 +77,12 @@ def test_code_gives_three_hits_of_a_file() -> None:
     first, overflow = diverse(ranked(*functions))
     assert [item.stored.chunk.ordinal for item in first] == [0, 1, 2]
     assert [item.stored.chunk.ordinal for item in overflow] == [3, 4]
+
+
+def test_the_parts_of_one_operation_are_one_hit() -> None:
+    rows = [stored("api.yaml", f"part {n}", kind="operation", ordinal=n) for n in range(4)]
+    units = ["post /orders", "post /orders", "get /orders", "post /orders"]
+    parts = [replace(row, chunk=replace(row.chunk, meta={"unit": unit})) for row, unit in zip(rows, units, strict=True)]
+    first, overflow = diverse(ranked(*parts))
+    assert [item.stored.chunk.ordinal for item in first] == [0, 2]
+    assert [item.stored.chunk.ordinal for item in overflow] == [1, 3]
