@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 from ingest.collectors.folder_tree import FileRead, FolderTree
+from ingest.collectors.openapi_gather import whole_in_folder
 from ingest.collectors.selection import content_digest, selection_of
-from shirabe.types import Change, Cursor, Delete, Document, Source, Upsert, document_id
+from shirabe.types import Change, Cursor, Delete, Document, Failure, Skip, Source, Upsert, document_id
 
 
 class FolderCollector:
@@ -52,11 +53,15 @@ class FolderCollector:
         return await asyncio.to_thread(self._change, path)
 
     def _hashes(self) -> dict[str, str]:
-        read = ((path, self._tree.read(path)) for path in self._tree.listing())
+        read = ((path, self._read(path)) for path in self._tree.listing())
         return {path: content_digest(file.content) for path, file in read if isinstance(file, FileRead)}
 
-    def _change(self, path: str) -> Change:
+    def _read(self, path: str) -> FileRead | Skip | Failure | Delete:
         read = self._tree.read(path)
+        return whole_in_folder(self._tree, path, read) if isinstance(read, FileRead) else read
+
+    def _change(self, path: str) -> Change:
+        read = self._read(path)
         if not isinstance(read, FileRead):
             return read
         return Upsert(

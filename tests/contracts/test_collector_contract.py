@@ -4,68 +4,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 
 import pytest
-from ingest_fakes import Repository
+import pytest_asyncio
+from collector_places import ACL, MAX_BYTES, Place, google_place, in_files, issues_place, spec, wiki_place
 
-from ingest.collectors import FolderCollector, GitCollector, open_collector
-from ingest.collectors.openapi import OpenApiCollector
+from ingest.collectors import open_collector
 from ingest.collectors.selection import content_digest
 from shirabe.errors import InvalidInput, NotFound
-from shirabe.protocols import Collector
 from shirabe.settings import load_settings
-from shirabe.types import Acl, Change, Cursor, Delete, Skip, Source, SourceKind, Upsert, document_id
-
-MAX_BYTES = 2_000
-ACL = Acl(False, ("staff",))
+from shirabe.types import Change, Cursor, Delete, Skip, Source, SourceKind, Upsert, document_id
 
 
-def spec(title: str) -> str:
-    return f'openapi: 3.0.3\ninfo: {{title: {title}, version: "1"}}\npaths: {{}}\n'
-
-
-@dataclass
-class Place:
-    """A source that can be written to: `suffix` names its kind of document."""
-
-    collector: Collector
-    root: Path
-    suffix: str
-    repository: Repository | None = None
-
-    def write(self, files: dict[str, str | bytes]) -> None:
-        for name, content in files.items():
-            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.root / name).write_bytes(content.encode() if isinstance(content, str) else content)
-        self.commit()
-
-    def remove(self, name: str) -> None:
-        (self.root / name).unlink()
-        self.commit()
-
-    def commit(self) -> None:
-        if self.repository is not None:
-            self.repository.commit()
-
-    def name(self, stem: str) -> str:
-        return f"{stem}{self.suffix}"
+@pytest_asyncio.fixture(
+    params=["git", "versions", "folder", "openapi", "google", "cloud", "data_center", "github", "gitlab"]
+)
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    if request.param == "google":
+        async with google_place(Source("s", "sheet", "", ACL)) as found:
+            yield found
+    elif request.param in ("cloud", "data_center"):
+        async with wiki_place(tmp_path, request.param) as found:
+            yield found
+    elif request.param in ("github", "gitlab"):
+        async with issues_place(tmp_path, request.param) as found:
+            yield found
+    else:
+        yield in_files(request.param, tmp_path)
 
 
 @pytest.fixture(params=["git", "folder", "openapi"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    root = tmp_path / "source"
-    if request.param == "git":
-        repository = Repository(root)
-        repository.commit()
-        source = Source("s", "git", str(root), ACL)
-        return Place(GitCollector(source, tmp_path / "state", MAX_BYTES), root, ".md", repository)
-    root.mkdir()
-    if request.param == "folder":
-        return Place(FolderCollector(Source("s", "markdown", str(root), ACL), MAX_BYTES), root, ".md")
-    return Place(OpenApiCollector(Source("s", "openapi", str(root), ACL), MAX_BYTES), root, ".yaml")
+def files(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return in_files(request.param, tmp_path)
 
 
 async def listed(changes: AsyncIterator[Change]) -> dict[str, Change]:
@@ -81,7 +53,8 @@ async def test_documents_carry_where_they_are_from(place: Place) -> None:
     assert isinstance(change, Upsert)
     document = change.document
     assert document.doc_id == document_id("s", place.name("二"))
-    assert (document.source_id, document.acl, document.content) == ("s", ACL, spec("two").encode())
+    content = place.content(place.name("二"), spec("two"))
+    assert (document.source_id, document.acl, document.content) == ("s", ACL, content)
     assert document.updated_at.tzinfo == UTC
     assert document.revision
     assert document.uri
@@ -135,7 +108,7 @@ async def test_one_document_can_be_asked_for(place: Place) -> None:
     head = await place.collector.head()
     found = await place.collector.get(place.name("one"), head)
     assert isinstance(found, Upsert)
-    assert found.document.content == spec("one").encode()
+    assert found.document.content == place.content(place.name("one"), spec("one"))
     for absent in ("nothing" + place.suffix, "../outside" + place.suffix, "/etc/passwd", "", ".git/config"):
         assert isinstance(await place.collector.get(absent, head), Delete | Skip), absent
     assert await listed(place.collector.changes(None, head)) != {}
@@ -149,20 +122,20 @@ async def test_an_unknown_cursor_means_everything(place: Place) -> None:
     assert set(await listed(place.collector.changes(unknown, head))) == {place.name("one")}
 
 
-async def test_links_out_of_the_source_are_never_followed(place: Place, tmp_path: Path) -> None:
-    secret = tmp_path / f"secret{place.suffix}"
+async def test_links_out_of_the_source_are_never_followed(files: Place, tmp_path: Path) -> None:
+    secret = tmp_path / f"secret{files.suffix}"
     secret.write_text(spec("secret"))
     (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / f"deep{place.suffix}").write_text(spec("secret"))
-    os.symlink(secret, place.root / place.name("link"))
-    os.symlink(tmp_path / "outside", place.root / "folder")
-    place.write({place.name("one"): spec("one")})
-    head = await place.collector.head()
-    found = await listed(place.collector.changes(None, head))
+    (tmp_path / "outside" / f"deep{files.suffix}").write_text(spec("secret"))
+    os.symlink(secret, files.root / files.name("link"))
+    os.symlink(tmp_path / "outside", files.root / "folder")
+    files.write({files.name("one"): spec("one")})
+    head = await files.collector.head()
+    found = await listed(files.collector.changes(None, head))
     documents = [change.document for change in found.values() if isinstance(change, Upsert)]
-    assert [document.path for document in documents] == [place.name("one")]
-    for path in (place.name("link"), f"folder/deep{place.suffix}"):
-        assert not isinstance(await place.collector.get(path, head), Upsert)
+    assert [document.path for document in documents] == [files.name("one")]
+    for path in (files.name("link"), f"folder/deep{files.suffix}"):
+        assert not isinstance(await files.collector.get(path, head), Upsert)
 
 
 async def test_options_and_locations_are_checked_when_opened(tmp_path: Path) -> None:
@@ -179,5 +152,13 @@ async def test_options_and_locations_are_checked_when_opened(tmp_path: Path) -> 
     for kind in kinds[1:]:
         with pytest.raises(InvalidInput):
             open_collector(Source("s", kind, "https://example.org/api.yaml"), settings)
-    with pytest.raises(InvalidInput, match="no collector"):
-        open_collector(Source("s", "issues", str(tmp_path)), settings)
+    with pytest.raises(NotFound):
+        open_collector(Source("s", "issues", str(tmp_path / "nothing")), settings)
+    for location in (
+        "https://example.org/a/b",
+        "http://github.com/a/b",
+        "https://github.com/a",
+        "https://x@github.com/a/b",
+    ):
+        with pytest.raises(InvalidInput):
+            open_collector(Source("s", "issues", location), settings)

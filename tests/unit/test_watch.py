@@ -15,12 +15,13 @@ from ingest_fakes import CountingEmbedder, FailingStore, Repository, job_in
 from pydantic import SecretStr
 
 import ingest.watch
+from ingest.collectors import state_folders, take_webhook
 from ingest.job import SyncJob
 from ingest.sources import IngestSources
 from ingest.watch import Outcome, Watch, watched_folder
 from ingest.webhooks import require_authentic
 from shirabe.errors import Forbidden, NotFound
-from shirabe.types import Source
+from shirabe.types import Source, SourceKind
 
 NEVER_S = 3_600.0
 BODY = b'{"ref": "refs/heads/main"}'
@@ -214,3 +215,23 @@ async def test_a_webhook_brings_its_source_up_to_date(
     await sources.idle()
     assert len(await store.held("code")) == 1
     await sources.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "location", "body"),
+    [
+        ("confluence", "https://wiki.example.com", b'{"event": "page_updated", "page": {"id": 7}}'),
+        ("issues", "https://github.com/team/code", b'{"action": "edited", "issue": {"number": 7}}'),
+    ],
+)
+def test_what_a_service_says_is_noted_for_the_next_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: SourceKind, location: str, body: bytes
+) -> None:
+    monkeypatch.setenv("HOOK_SECRET", "s3cret")
+    source = Source("s", kind, location, options={"webhook_secret": {"env": "HOOK_SECRET"}})
+    [folder] = [place for place in state_folders(source, tmp_path) if kind in place.parts]
+    with pytest.raises(Forbidden):
+        take_webhook(source, tmp_path, {"x-hub-signature": f"sha256={signed('other', body)}"}, body)
+    assert not folder.exists()
+    take_webhook(source, tmp_path, {"x-hub-signature": f"sha256={signed('s3cret', body)}"}, body)
+    assert any(b"7" in path.read_bytes() for path in folder.rglob("*") if path.is_file())

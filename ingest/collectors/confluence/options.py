@@ -20,7 +20,7 @@ from shirabe.types import Source
 
 _KNOWN: Final = frozenset(
     {"deployment", "spaces", "user", "token", "permissions", "time_zone", "compare_minutes", "allow_private"}
-    | {"webhook_secret"}
+    | {"webhook_secret", "unit"}
 )
 _SPACE_KEY: Final = re.compile(r"~?[\w.:@-]{1,255}")
 _COMPARE_MINUTES: Final = 15
