@@ -1,4 +1,8 @@
-"""The git collector: documents are files at a commit, a cursor is a commit, a change is a line of `git diff-tree`."""
+"""The git collector: documents are files at a commit, a cursor is a commit, a change is a line of `git diff-tree`.
+
+With the option `refs` several branches and tags are versions of one source: a document is a file of one of them, a
+cursor the id of a listing, kept in the mirror, of their commits.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,11 @@ from pathlib import Path
 
 from ingest.collectors.git_mirror import GitMirror
 from ingest.collectors.git_process import Blobs, GitRefused
+from ingest.collectors.git_refs import refs_option
+from ingest.collectors.openapi_gather import INVOLVED_SUFFIXES, CommitFiles
 from ingest.collectors.selection import content_digest, selection_of, sort_content, text_option
 from ingest.streams import closing
+from ingest.versions import VERSION, versioned
 from shirabe.errors import NotFound
 from shirabe.types import Change, Cursor, Delete, Document, Skip, Source, Upsert, document_id
 
@@ -29,77 +36,121 @@ class _Entry:
     size: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one version goes through, from commit to commit; empty: the version is not there. The only one is ""."""
+
+    version: str
+    base: str
+    until: str
+
+
 class GitCollector:
     """Reads a git repository, URL or bundle through a mirror.
 
-    Options: `branch`, `ref` (pins a ref or commit), `include`, `exclude`, `default_excludes`.
+    Options: `branch`, `ref` (pins a ref or commit), `refs` (globs of branches and tags), `include`, `exclude`,
+    `default_excludes`.
     """
 
     def __init__(self, source: Source, state_dir: Path, max_file_bytes: int) -> None:
         self._source = source
         self._branch = text_option(source.options, "branch")
         self._ref = text_option(source.options, "ref")
+        self._refs = refs_option(source.options)
         self._selection = selection_of(source.options, max_file_bytes)
         self._mirror = GitMirror(state_dir, source.source_id, source.location)
+        self._files: tuple[str, CommitFiles] | None = None
 
     async def head(self) -> Cursor:
-        """Fetch, and return the commit of the branch; an empty value is a repository without commits.
+        """Fetch, and return what names the commit of the branch, or of every version; empty without commits.
 
         Raises: InvalidInput, NotFound, Unavailable, Timeout.
         """
+        if self._refs:
+            return Cursor(await self._mirror.keep(await self._mirror.fetch_versions(self._refs)))
         return Cursor(await self._mirror.fetch_head(self._branch, self._ref))
 
     async def knows(self, cursor: Cursor) -> bool:
-        """Tell whether the cursor's commit is still in the mirror, rewritten history or not."""
-        return not cursor.value or await self._mirror.has(cursor.value)
+        """Tell whether the cursor's commits are still in the mirror, rewritten history or not."""
+        return await self._versions(cursor) is not None
 
     async def count(self, since: Cursor | None, until: Cursor) -> int:
         """Return how many changes `changes` will yield."""
-        async with closing(self._entries(await self._base(since), until.value)) as entries:
-            return sum([1 async for _ in entries])
+        found = 0
+        for step in await self._steps(since, until):
+            async with closing(self._entries(step)) as entries:
+                async for _ in entries:
+                    found += 1
+        return found
 
     async def changes(self, since: Cursor | None, until: Cursor) -> AsyncIterator[Change]:
-        """Yield what differs between two commits, whether or not one descends from the other."""
-        base = await self._base(since)
-        written = await self._written_at(until.value)
-        async with self._mirror.git.blobs() as blobs, closing(self._entries(base, until.value)) as entries:
-            async for entry in entries:
-                yield await self._change(entry, until.value, written, blobs)
+        """Yield what differs between two commits of each version, whether or not one descends from the other."""
+        async with self._mirror.git.blobs() as blobs:
+            for step in await self._steps(since, until):
+                written = await self._written_at(step.until)
+                async with closing(self._entries(step)) as entries:
+                    async for entry in entries:
+                        yield await self._change(entry, step, written, blobs)
 
     async def paths(self, at: Cursor) -> Mapping[str, str]:
-        """Return every document's path and content hash at a commit."""
+        """Return every document's path and content hash at a cursor."""
         found: dict[str, str] = {}
-        async with self._mirror.git.blobs() as blobs, closing(self._entries("", at.value)) as entries:
-            async for entry in entries:
-                read = await self._read(entry, blobs)
-                if not isinstance(read, str):
-                    found[entry.path] = content_digest(read[0])
+        async with self._mirror.git.blobs() as blobs:
+            for step in await self._steps(None, at):
+                async with closing(self._entries(step)) as entries:
+                    async for entry in entries:
+                        read = await self._read(entry, step.until, blobs)
+                        if not isinstance(read, str):
+                            found[versioned(step.version, entry.path)] = content_digest(read[0])
         return found
 
     async def get(self, path: str, at: Cursor) -> Change:
-        """Return one document at a commit, or Delete when it is not there."""
-        if not at.value or not self._selection.covers(path):
+        """Return one document at a cursor, or Delete when it is not there."""
+        version, inner = _parted(path) if self._refs else ("", path)
+        commit = (await self._versions(at) or {}).get(version, "")
+        if not commit or not self._selection.covers(inner):
             return Delete(path)
-        if refusal := self._selection.refusal(path, 0):
+        if refusal := self._selection.refusal(inner, 0):
             return Skip(path, refusal)
-        async with closing(self._tree(at.value, path)) as entries:
-            found = [entry async for entry in entries if entry.path == path]
+        async with closing(self._tree(commit, inner)) as entries:
+            found = [entry async for entry in entries if entry.path == inner]
         if not found:
             return Delete(path)
         async with self._mirror.git.blobs() as blobs:
-            return await self._change(found[0], at.value, await self._written_at(at.value), blobs)
+            return await self._change(found[0], _Step(version, "", commit), await self._written_at(commit), blobs)
 
-    async def _base(self, since: Cursor | None) -> str:
-        """Return the commit to compare with, empty for a full listing."""
-        return since.value if since is not None and await self.knows(since) else ""
+    async def _versions(self, cursor: Cursor) -> Mapping[str, str] | None:
+        """Return the commit of every version at a cursor, None when the mirror does not have them."""
+        if self._refs:
+            return await self._mirror.kept(cursor.value)
+        return {"": cursor.value} if not cursor.value or await self._mirror.has(cursor.value) else None
 
-    async def _entries(self, base: str, until: str) -> AsyncIterator[_Entry]:
-        if not base and not until:
-            return
+    async def _steps(self, since: Cursor | None, until: Cursor) -> list[_Step]:
+        """Return what the versions that moved go through; from nothing where `since` is not known."""
+        old = (await self._versions(since) if since is not None else None) or {}
+        new = await self._versions(until)
+        if new is None:
+            raise NotFound(f"{until.value} is not in the mirror")
+        steps = [_Step(name, old.get(name, ""), new.get(name, "")) for name in sorted(old.keys() | new.keys())]
+        return [step for step in steps if step.base != step.until]
+
+    async def _entries(self, step: _Step) -> AsyncIterator[_Entry]:
+        base, until = step.base, step.until
+        seen: set[str] = set()
+        may_change_others = False
         async with closing(self._difference(base, until) if base else self._tree(until)) as listing:
             async for entry in listing:
+                if base and entry.path.lower().endswith(INVOLVED_SUFFIXES):
+                    may_change_others = True
+                    seen.add(entry.path)
                 if self._selection.covers(entry.path):
                     yield entry
+        if may_change_others and until:
+            for path in await self._files_of(until).spread():
+                if path not in seen and self._selection.covers(path):
+                    async with closing(self._tree(until, path)) as listing:
+                        async for entry in listing:
+                            yield entry
 
     async def _tree(self, commit: str, path: str = "") -> AsyncIterator[_Entry]:
         only = ("--", f":(literal){path}") if path else ()
@@ -131,18 +182,19 @@ class GitCollector:
             raise NotFound(f"commit {commit} is not in the mirror: {error.detail}") from None
         return datetime.fromtimestamp(int(seconds), UTC)
 
-    async def _change(self, entry: _Entry, commit: str, written: datetime, blobs: Blobs) -> Change:
+    async def _change(self, entry: _Entry, step: _Step, written: datetime, blobs: Blobs) -> Change:
+        path, commit = versioned(step.version, entry.path), step.until
         if entry.mode == _NOTHING:
-            return Delete(entry.path)
-        read = await self._read(entry, blobs)
+            return Delete(path)
+        read = await self._read(entry, commit, blobs)
         if isinstance(read, str):
-            return Skip(entry.path, read)
+            return Skip(path, read)
         content, media_type = read
         return Upsert(
             Document(
-                doc_id=document_id(self._source.source_id, entry.path),
+                doc_id=document_id(self._source.source_id, path),
                 source_id=self._source.source_id,
-                path=entry.path,
+                path=path,
                 uri=self._mirror.uri(entry.path, commit),
                 title="",
                 content=content,
@@ -150,12 +202,12 @@ class GitCollector:
                 revision=commit,
                 updated_at=written,
                 acl=self._source.acl,
-                meta={"blob": entry.blob},
+                meta={"blob": entry.blob, **({VERSION: step.version} if step.version else {})},
             )
         )
 
-    async def _read(self, entry: _Entry, blobs: Blobs) -> tuple[bytes, str] | str:
-        """Return a file's bytes and media type, or why it is left out."""
+    async def _read(self, entry: _Entry, commit: str, blobs: Blobs) -> tuple[bytes, str] | str:
+        """Return a file's bytes and media type, or why it is left out; an API description with the files it needs."""
         if entry.mode == _LINK:
             return "a symbolic link"
         if entry.mode == _SUBMODULE:
@@ -168,4 +220,15 @@ class GitCollector:
             return refusal
         content = await blobs.read(entry.blob)
         sort = sort_content(entry.path, content)
-        return sort.refusal or (content, sort.media_type)
+        return sort.refusal or await self._files_of(commit).whole(entry.path, content, sort.media_type, blobs)
+
+    def _files_of(self, commit: str) -> CommitFiles:
+        if self._files is None or self._files[0] != commit:
+            self._files = (commit, CommitFiles(self._mirror.git, commit, self._selection))
+        return self._files[1]
+
+
+def _parted(path: str) -> tuple[str, str]:
+    """Return the version and the path in it; the name of a branch or tag has no colon."""
+    version, _, inner = path.partition(":")
+    return version, inner

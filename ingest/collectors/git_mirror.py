@@ -6,11 +6,13 @@ Unreachable objects are never pruned: after a rewritten history the old commit i
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from ingest.collectors.git_process import REMOTE_TIMEOUT_S, Git, GitRefused, without_credentials
+from ingest.collectors.git_refs import choose_versions, decode_versions, encode_versions
 from shirabe.errors import InvalidInput, NotFound, Unavailable
 from shirabe.types import digest
 
@@ -71,19 +73,50 @@ class GitMirror:
         await self._prepare()
         if ref:
             return await self._pinned(ref)
-        try:
-            listing = (
-                await self.git.run("ls-remote", "--symref", "--", self._remote.address, timeout_s=REMOTE_TIMEOUT_S)
-            ).decode("utf-8", "replace")
-        except GitRefused as error:
-            raise _unreachable(self._remote, error) from None
-        head, tips = _read_listing(listing)
+        head, tips = _read_listing(await self._listing())
         if not tips and not branch:
             return ""
         commit = tips[_choose(branch, head, tips)]
         if not await self.has(commit):
             await self._fetch()
         return commit
+
+    async def fetch_versions(self, globs: Sequence[str]) -> dict[str, str]:
+        """Bring the mirror up to date and return the commit of every branch and tag whose name matches.
+
+        A tag of something that is no commit is left out.
+
+        Raises: InvalidInput, NotFound, Unavailable, Timeout.
+        """
+        await self._prepare()
+        chosen = choose_versions(await self._listing(), globs)
+        kinds = await self._kinds(chosen.values())
+        if not all(kinds.values()):
+            await self._fetch()
+            kinds = await self._kinds(chosen.values())
+        if not all(kinds.values()):
+            raise Unavailable("the repository was written to while it was read")
+        return {name: commit for name, commit in chosen.items() if kinds[commit] == "commit"}
+
+    async def keep(self, versions: Mapping[str, str]) -> str:
+        """Keep which commit each version is, and return the id of the object that says it; empty for no versions."""
+        if not versions:
+            return ""
+        found = await self.git.run("hash-object", "-w", "--stdin", stdin=encode_versions(versions))
+        return found.decode("ascii").strip()
+
+    async def kept(self, name: str) -> dict[str, str] | None:
+        """Return what `keep` was given, None when it is not in the mirror or a commit of it is not."""
+        if not name:
+            return {}
+        if not _COMMIT.match(name):
+            return None
+        try:
+            versions = decode_versions(await self.git.run("cat-file", "blob", name))
+        except GitRefused:
+            return None
+        kinds = await self._kinds(versions.values())
+        return versions if all(kind == "commit" for kind in kinds.values()) else None
 
     async def has(self, commit: str) -> bool:
         """Tell whether a commit is in the mirror."""
@@ -103,6 +136,17 @@ class GitMirror:
             blob = "-/blob" if "gitlab" in host else "blob"
             return f"{web}/{blob}/{commit}/{quote(path)}"
         return f"git:{self._shown}@{commit}:{path}"
+
+    async def _listing(self) -> str:
+        arguments = ("ls-remote", "--symref", "--", self._remote.address)
+        try:
+            return (await self.git.run(*arguments, timeout_s=REMOTE_TIMEOUT_S)).decode("utf-8", "replace")
+        except GitRefused as error:
+            raise _unreachable(self._remote, error) from None
+
+    async def _kinds(self, objects: Iterable[str]) -> dict[str, str]:
+        async with self.git.blobs() as blobs:
+            return {name: await blobs.kind(name) for name in sorted(set(objects))}
 
     async def _prepare(self) -> None:
         folder = self.git.repository

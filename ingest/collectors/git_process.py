@@ -97,15 +97,15 @@ class Git:
             draft.write_text(text, encoding="utf-8")
             os.replace(draft, self._config)
 
-    async def run(self, *arguments: str, timeout_s: float = LOCAL_TIMEOUT_S) -> bytes:
-        """Return what `git arguments` printed.
+    async def run(self, *arguments: str, timeout_s: float = LOCAL_TIMEOUT_S, stdin: bytes = b"") -> bytes:
+        """Return what `git arguments` printed, given `stdin` to read.
 
         Raises: GitRefused, Timeout, Unavailable when git is not installed.
         """
-        process = await self._start(arguments)
+        process = await self._start(arguments, asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL)
         try:
             async with asyncio.timeout(timeout_s):
-                output, errors = await process.communicate()
+                output, errors = await process.communicate(stdin or None)
         except TimeoutError:
             raise Timeout(f"git {arguments[0]} took longer than {timeout_s:.0f} s") from None
         finally:
@@ -175,6 +175,11 @@ class Blobs:
             raise ValueError("the process has no pipes")
         self._requests, self._answers = process.stdin, process.stdout
 
+    async def kind(self, object_id: str) -> str:
+        """Return what an object is (`commit`, `blob`, ...), the empty string for one that is not in the mirror."""
+        header = await self._answer("info", object_id)
+        return header[1].decode("ascii") if len(header) == 3 else ""
+
     async def size(self, object_id: str) -> int:
         """Return an object's size, bytes. Raises: Unavailable when it is not in the mirror."""
         return int((await self._ask("info", object_id))[2])
@@ -186,12 +191,15 @@ class Blobs:
         return content[:-1]
 
     async def _ask(self, command: str, object_id: str) -> list[bytes]:
-        self._requests.write(f"{command} {object_id}\n".encode())
-        await _bounded(self._requests.drain())
-        header = (await _bounded(self._answers.readline())).split()
+        header = await self._answer(command, object_id)
         if len(header) != 3:
             raise Unavailable(f"object {object_id} is missing from the mirror")
         return header
+
+    async def _answer(self, command: str, object_id: str) -> list[bytes]:
+        self._requests.write(f"{command} {object_id}\n".encode())
+        await _bounded(self._requests.drain())
+        return (await _bounded(self._answers.readline())).split()
 
 
 async def _split(process: asyncio.subprocess.Process, command: str) -> AsyncIterator[bytes]:
