@@ -75,22 +75,25 @@ def diverse(ranked: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
     """Split a ranking in two, both in its order: what stands first, and what a document has beyond its share.
 
     A prose document is one answer, shown by its best chunk; code, operations and records answer apart, to a limit. A
-    unit that was cut in parts (`meta["unit"]`, an operation with a long body) is one answer too.
+    unit that was cut in parts (`meta["unit"]`, an operation with a long body) is one answer too, and so is what stands
+    word for word in several versions of a repository, or copies of a page.
     """
     seen: Counter[str] = Counter()
     units: set[tuple[str, str]] = set()
+    texts: set[str] = set()
     first: list[Ranked] = []
     overflow: list[Ranked] = []
     for item in ranked:
         chunk = item.stored.chunk
         unit = (chunk.doc_id, str(chunk.meta.get("unit") or chunk.chunk_id))
         share = HITS_PER_PROSE_DOCUMENT if chunk.kind in PROSE_KINDS else HITS_PER_DOCUMENT
-        if seen[chunk.doc_id] < share and unit not in units:
+        if seen[chunk.doc_id] < share and unit not in units and chunk.content_hash not in texts:
             first.append(item)
             seen[chunk.doc_id] += 1
         else:
             overflow.append(item)
         units.add(unit)
+        texts.add(chunk.content_hash)
     return first, overflow
 
 

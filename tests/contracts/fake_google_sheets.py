@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -114,6 +115,8 @@ class FakeGoogle:
     """The server. `faults` are answers to give first; `reads` counts what the Sheets API was asked."""
 
     url: str = ""
+    # Of this server alone: the port may be that of one before, whose tokens are not good here.
+    key_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     spreadsheets: dict[str, FakeSpreadsheet] = field(default_factory=dict)
     faults: deque[web.Response] = field(default_factory=deque)
     paths: list[str] = field(default_factory=list)
@@ -129,7 +132,7 @@ class FakeGoogle:
             {
                 "type": "service_account",
                 "project_id": "project",
-                "private_key_id": "0123456789abcdef",
+                "private_key_id": self.key_id,
                 "private_key": _private_key(),
                 "client_email": ACCOUNT,
                 "token_uri": f"{self.url}/token",

@@ -4,7 +4,7 @@ from typing import Any
 from facade_fakes import NOW, record
 
 from api.arrangement import Ranked, diverse, page_keys, together
-from shirabe.types import Stored
+from shirabe.types import Stored, digest
 from shirabe.versions import version_key
 
 
@@ -86,3 +86,12 @@ def test_the_parts_of_one_operation_are_one_hit() -> None:
     first, overflow = diverse(ranked(*parts))
     assert [item.stored.chunk.ordinal for item in first] == [0, 2]
     assert [item.stored.chunk.ordinal for item in overflow] == [1, 3]
+
+
+def test_what_several_versions_have_word_for_word_is_one_hit() -> None:
+    rows = [stored(f"{ref}:guide.md", text) for ref, text in (("v2", "same"), ("v1", "same"), ("v0", "older"))]
+    # Their context is the page's, without the version.
+    same = [replace(row, chunk=replace(row.chunk, content_hash=digest(row.chunk.text))) for row in rows]
+    first, overflow = diverse(ranked(*same))
+    assert paths(first) == ["v2:guide.md", "v0:guide.md"]
+    assert paths(overflow) == ["v1:guide.md"]

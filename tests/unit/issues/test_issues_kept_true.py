@@ -4,42 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
-from fake_github import FakeGitHub, fake_github
-from fake_gitlab import FakeGitLab, fake_gitlab
-from issue_sources import MAX_BYTES, STAFF, Clock, Opened, listed, read, source_of
+from fake_github import FakeGitHub
+from fake_gitlab import FakeGitLab
+from issue_sources import Clock, Opened, listed, read, source_of
 
-from ingest.collectors.issues import IssuesCollector, events_of, issues_folder, remember
+from ingest.collectors.issues import events_of, issues_folder, remember
 from ingest.collectors.issues import snapshot as snapshots
 from shirabe.errors import InvalidInput, Overloaded, Unavailable
-from shirabe.types import Acl, Delete, Upsert
-
-
-@pytest_asyncio.fixture
-async def hub() -> AsyncIterator[FakeGitHub]:
-    async with fake_github() as fake:
-        yield fake
-
-
-@pytest_asyncio.fixture
-async def lab() -> AsyncIterator[FakeGitLab]:
-    async with fake_gitlab() as fake:
-        yield fake
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Opened:
-    def open_one(fake: FakeGitHub | FakeGitLab, clock: Clock | None = None, acl: Acl = STAFF, **options: Any) -> Any:
-        return IssuesCollector(source_of(fake, acl, **options), tmp_path, MAX_BYTES, now=clock or Clock())
-
-    return open_one
+from shirabe.types import Delete, Upsert
 
 
 async def test_lists_are_read_to_their_end(hub: FakeGitHub, lab: FakeGitLab, opened: Opened) -> None:

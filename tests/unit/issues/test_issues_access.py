@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from fake_github import TOKEN, FakeGitHub, fake_github
+from fake_github import TOKEN, FakeGitHub
 from fake_gitlab import TOKEN as LAB_TOKEN
-from fake_gitlab import FakeGitLab, fake_gitlab
+from fake_gitlab import FakeGitLab
 from ingest_fakes import CountingEmbedder, FailingStore, job_in
-from issue_sources import MAX_BYTES, STAFF, Clock, Opened, read, source_of
+from issue_sources import STAFF, Opened, read, source_of
 
 from ingest.collectors import state_folders
-from ingest.collectors.issues import IssuesCollector
 from shirabe.errors import Forbidden, NotFound
 from shirabe.types import Acl
-
-
-@pytest_asyncio.fixture
-async def hub() -> AsyncIterator[FakeGitHub]:
-    async with fake_github() as fake:
-        yield fake
-
-
-@pytest_asyncio.fixture
-async def lab() -> AsyncIterator[FakeGitLab]:
-    async with fake_gitlab() as fake:
-        yield fake
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Opened:
-    def open_one(fake: FakeGitHub | FakeGitLab, clock: Clock | None = None, acl: Acl = STAFF, **options: Any) -> Any:
-        return IssuesCollector(source_of(fake, acl, **options), tmp_path, MAX_BYTES, now=clock or Clock())
-
-    return open_one
 
 
 async def test_wrong_credentials_are_told_and_never_shown(

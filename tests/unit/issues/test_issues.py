@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from fake_github import FakeGitHub, fake_github
-from fake_gitlab import FakeGitLab, fake_gitlab
+from fake_github import FakeGitHub
+from fake_gitlab import FakeGitLab
 from fake_tokens import FakeTokens
-from issue_sources import MAX_BYTES, STAFF, Clock, Opened, listed, pull_with_everything, read, source_of
+from issue_sources import MAX_BYTES, STAFF, Opened, listed, pull_with_everything, read
 
 from ingest.chunkers import StructureChunker
 from ingest.collectors.issues import IssuesCollector
 from ingest.collectors.issues.body import Body, read_body
 from ingest.collectors.issues.references import closed_by, files_in
 from shirabe.errors import InvalidInput
-from shirabe.types import Acl, Failure, Skip, Source, Upsert
-
-
-@pytest_asyncio.fixture
-async def hub() -> AsyncIterator[FakeGitHub]:
-    async with fake_github() as fake:
-        yield fake
-
-
-@pytest_asyncio.fixture
-async def lab() -> AsyncIterator[FakeGitLab]:
-    async with fake_gitlab() as fake:
-        yield fake
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Opened:
-    def open_one(fake: FakeGitHub | FakeGitLab, clock: Clock | None = None, acl: Acl = STAFF, **options: Any) -> Any:
-        return IssuesCollector(source_of(fake, acl, **options), tmp_path, MAX_BYTES, now=clock or Clock())
-
-    return open_one
+from shirabe.types import Failure, Skip, Source, Upsert
 
 
 async def test_a_pull_request_is_one_document_with_all_that_was_said(hub: FakeGitHub, opened: Opened) -> None:
