@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from shirabe.errors import InvalidInput
 from shirabe.types import Document, Term
 
 _DECLARED: Final = re.compile(r"\A---[ \t]*\n(?:.*\n){0,60}?(?:kind|type):[ \t]*[\"']?glossary[\"']?[ \t]*\n")
+_BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n){2,}")
 _NO_TERM: Final = re.compile(r"^(?:_.*|index|readme|contributing|license)$", re.IGNORECASE)
 _SLUG: Final = re.compile(r"^[a-z][a-z]+(?:-[a-z0-9]+)*$", re.IGNORECASE)
 _REMARK: Final = re.compile(r"^(.+?)\s*[(（]([^()（）]{1,60})[)）]$")
@@ -75,7 +77,9 @@ def chunk_glossary(document: Document, fallback_title: str, text: str, splitter:
     if not drafts and META in document.meta and not _NO_TERM.match(PurePosixPath(path).stem):
         drafts = page.term(matter, headings)
     rest = page.rest(matter.lines)
-    return Drafts(title, (*drafts, *(chunk_markdown(path, fallback_title, rest, splitter).chunks if rest else ())))
+    left = chunk_markdown(path, fallback_title, rest, splitter).chunks if rest else ()
+    # The lines of the terms are blank in it, so that the others keep their places.
+    return Drafts(title, (*drafts, *(replace(draft, text=_BLANK_LINES.sub("\n\n", draft.text)) for draft in left)))
 
 
 class _Page:
