@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from bench.memory import peak_mib
 from ingest.chunkers import StructureChunker
 from ingest.collectors.openapi import OpenApiCollector
 from ingest.media_types import API_FILES
@@ -64,7 +64,7 @@ async def measure(location: str, checkpoint: Path) -> Measured:
     started = time.perf_counter()
     cut = await chunker.chunk(documents)
     cut_s = time.perf_counter() - started
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mb = peak_mib()
     texts = [text for document in documents for text in _texts(document)]
     started = time.perf_counter()
     for text in texts:

@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import resource
 import subprocess
 import tempfile
 import time
@@ -26,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.indexing import SOURCE_ID, new_index
+from bench.memory import peak_mib
 from ingest.chunkers import StructureChunker
 from ingest.job import SyncJob
 from shirabe.errors import Unavailable
@@ -140,8 +140,7 @@ async def _measure(settings: Settings, checkpoint: Path, repository: Path, docum
                 one_edit_s, _ = await _timed(job, 1)
             finally:
                 await job.close()
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Measured(documents, chunks, first_s, unchanged_s, one_edit_s, peak_mib)
+    return Measured(documents, chunks, first_s, unchanged_s, one_edit_s, peak_mib())
 
 
 async def _timed(job: SyncJob, documents: int) -> tuple[float, int]:

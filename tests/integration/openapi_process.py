@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 
 from fake_tokens import FakeTokens
 
+from bench.memory import peak_mib
 from ingest.chunkers import StructureChunker
 from ingest.collectors.openapi import OpenApiCollector
 from shirabe.types import Source, Upsert
@@ -30,8 +30,7 @@ async def main(location: str) -> None:
         for chunks in cut
         for chunk in chunks
     ]
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"documents": len(documents), "changes": len(changes), "chunks": found, "peak_mb": peak_mb}))
+    print(json.dumps({"documents": len(documents), "changes": len(changes), "chunks": found, "peak_mb": peak_mib()}))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ BYTES_PER_FILE = 2_000
 """The names of what was seen; the files themselves are four times as large."""
 
 READ = """
-import asyncio, resource, sys
+import asyncio, sys
 from pathlib import Path
+from bench.memory import peak_mib
 from ingest.collectors import GitCollector
 from shirabe.types import Cursor, Source
 
@@ -22,7 +23,7 @@ async def read(branch):
     head, seen = await collector.head(), 0
     async for change in collector.changes(None, head):
         seen += len(change.document.content) > 8_000
-    print(seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, flush=True)
+    print(seen, int(peak_mib() * 1024**2), flush=True)
     return head
 
 async def both():

@@ -85,9 +85,10 @@ async def test_the_locator_holds_the_text_of_the_hit(indexed: Indexed, query: st
             continue
         assert hit["locator"].startswith(hit["path"])
         place = opened((SAMPLES / hit["path"]).read_text(encoding="utf-8"), hit["locator"])
+        assert place
         if hit["kind"] in VERBATIM_KINDS:
             assert hit["text"].strip() in place
-        checked += hit["kind"] in VERBATIM_KINDS
+        checked += 1
     assert checked
 
 
@@ -100,7 +101,8 @@ async def test_headings_and_lines_of_pages_are_where_the_index_says(indexed: Ind
         stored = await indexed.parts.store.document(hit["doc_id"], Principal())
         [chunk] = [item.chunk for item in stored if item.chunk.chunk_id == hit["chunk_id"]]
         span = "\n".join(content[chunk.meta["start_line"] - 1 : chunk.meta["end_line"]])
-        assert chunk.text.strip() in span
+        # The glossary's terms are chunks of their own, and their lines are not in what is left of its page.
+        assert all(line in span for line in chunk.text.splitlines())
 
 
 async def test_without_the_embedder_words_still_find(indexed: Indexed) -> None:
