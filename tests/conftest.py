@@ -17,25 +17,6 @@ from shirabe.settings import Settings, load_settings
 from shirabe.tokens import CheckpointTokens
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-TESTS = Path(__file__).resolve().parent
-REAL_PARTS = {"opensearch_url", "models_ready"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send what shares the session's real parts to one worker, which starts them once, and what starts its own to one.
-
-    They come first, because they take longest; the others go wherever there is room.
-    """
-
-    def group_of(item: pytest.Item) -> str:
-        if REAL_PARTS & set(getattr(item, "fixturenames", ())):
-            return "session's parts"
-        return "own parts" if item.path.relative_to(TESTS).parts[0] in ("integration", "e2e") else ""
-
-    for item in items:
-        if group := group_of(item):
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not group_of(item))
 
 
 @pytest.fixture(scope="session")
