@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -15,6 +16,10 @@ from shirabe.cli.models_process import ModelsProcess, Ready, ensure_checkpoint
 from shirabe.ports import LOOPBACK, require_free_port
 from shirabe.settings import Settings, load_settings
 from shirabe.tokens import CheckpointTokens
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("shirabe", deadline=None)
+hypothesis.settings.load_profile("shirabe")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
