@@ -38,8 +38,7 @@ def source_routes(sources: Sources) -> APIRouter:
 
         The body is the service's own. Signed as GitHub, GitLab, Gitea and Confluence Data Center do.
         """
-        headers = {key.lower(): value for key, value in request.headers.items()}
-        await sources.notify(name, headers, await request.body())
+        await sources.notify(name, request.headers, await request.body())
         return Response(status_code=HTTPStatus.ACCEPTED)
 
     @routes.get("/{name}/drift")

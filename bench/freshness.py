@@ -3,8 +3,8 @@
 Against the engine and the models that `shirabe up` runs, in an index of its own: git repositories (told by file-system
 events, and by a webhook), pages of Confluence (polled, and told by a webhook) and a row of a Google sheet (polled), the
 last two on the simulated servers of `tests/contracts`. A change is a new word; it counts from the moment it is made
-until a search finds it, and a delete or a restriction until none does. With `--busy LOCATION` another source is indexed
-meanwhile, again and again.
+until a search finds it, and a delete or a restriction until none does. What a webhook tells of is not watched besides.
+With `--busy LOCATION` another source is embedded and indexed meanwhile, again and again, nothing of it from a cache.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ import argparse
 import asyncio
 import contextlib
 import json
-import math
 import random
-import statistics
 import string
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -30,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.indexing import new_index
+from bench.ingest_load import percentile
 from bench.places import POLL_S, Place, open_places
 from ingest.chunkers import StructureChunker
 from ingest.collectors import open_collector
@@ -38,6 +37,7 @@ from ingest.job import SyncJob
 from ingest.locations import guess_kind
 from ingest.sources import IngestSources
 from ingest.watch import Outcome, Watch
+from ingest.webhooks import SECRET_OPTION
 from opensearch.store import OpenSearchStore
 from ray_app.client import ModelClient
 from shirabe.errors import ShirabeError, Unavailable
@@ -63,7 +63,6 @@ async def measure(settings: Settings, rounds: int, busy: Path | None) -> dict[st
     """Return the times of every place. Raises: Unavailable when something is not found in time."""
     runtime = require_runtime(settings.state_dir)
     engine = settings.opensearch.model_copy(update={"url": runtime.opensearch_url})
-    models = ModelClient(runtime.models_url, settings.models.timeout_s, api_key=settings.models.api_key)
     chunker = StructureChunker(CheckpointTokens(runtime.checkpoint), settings.ingest.chunk_tokens)
 
     def opened(source: Source, own: Settings) -> Collector:
@@ -73,22 +72,25 @@ async def measure(settings: Settings, rounds: int, busy: Path | None) -> dict[st
 
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        own = settings.model_copy(update={"state_dir": folder, "cache_dir": folder / "cache", "opensearch": engine})
-        async with (
-            fake_confluence(cloud=False) as wiki,
-            new_index(models, own) as store,
-            contextlib.AsyncExitStack() as stack,
-        ):
+        own = _in(settings.model_copy(update={"opensearch": engine}), folder)
+        async with contextlib.AsyncExitStack() as stack:
+            models = ModelClient(runtime.models_url, settings.models.timeout_s, api_key=settings.models.api_key)
+            stack.push_async_callback(models.close)
+            wiki = await stack.enter_async_context(fake_confluence(cloud=False))
+            store = await stack.enter_async_context(new_index(models, own))
             job = SyncJob(store, models, chunker, own, open_source=opened)
             stack.push_async_callback(job.close)
             sources = IngestSources(job, ())
             stack.push_async_callback(sources.close)
             places = await stack.enter_async_context(open_places(job, sources, folder, wiki))
             stop = asyncio.Event()
-            known = [status.source for status in await job.status()]
-            tasks = [asyncio.create_task(Watch(job, POLL_S, _complain).run(known, stop))]
+            watched = [source for source in await job.sources() if SECRET_OPTION not in source.options]
+            tasks = [asyncio.create_task(Watch(job, POLL_S, _complain).run(watched, stop))]
             if busy:
-                tasks.append(asyncio.create_task(_index_again_and_again(job, busy, stop)))
+                load = _index_again_and_again(
+                    lambda cache: SyncJob(store, models, chunker, _in(own, cache)), busy, stop
+                )
+                tasks.append(asyncio.create_task(load))
             try:
                 times = {place.name: Times() for place in places}
                 for _ in range(rounds):
@@ -97,7 +99,6 @@ async def measure(settings: Settings, rounds: int, busy: Path | None) -> dict[st
             finally:
                 stop.set()
                 await asyncio.gather(*tasks)
-    await models.close()
     return times
 
 
@@ -129,17 +130,24 @@ async def _until(store: OpenSearchStore, word: str, *, there: bool) -> None:
         raise Unavailable(f"{word} was {'not found' if there else 'still found'} after {PATIENCE_S:.0f} s") from None
 
 
-async def _index_again_and_again(job: SyncJob, location: Path, stop: asyncio.Event) -> None:
+def _in(settings: Settings, folder: Path) -> Settings:
+    return settings.model_copy(update={"state_dir": folder, "cache_dir": folder / "cache"})
+
+
+async def _index_again_and_again(open_job: Callable[[Path], SyncJob], location: Path, stop: asyncio.Event) -> None:
+    """Index a source under one name after another, each with a cache of its own, until stopped."""
     place = str(location.resolve())
+    stopped = asyncio.create_task(stop.wait())
     while not stop.is_set():
-        name = f"busy{uuid.uuid4().hex[:8]}"
-        await job.add(Source(name, guess_kind(place), place, Acl()))
-        syncing = asyncio.create_task(job.sync(name))
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait((syncing, stopped), return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        syncing.cancel()
-        await asyncio.gather(syncing, stopped, return_exceptions=True)
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            job = open_job(Path(folder))
+            name = f"busy{uuid.uuid4().hex[:8]}"
+            await job.add(Source(name, guess_kind(place), place, Acl()))
+            syncing = asyncio.create_task(job.sync(name))
+            await asyncio.wait((syncing, stopped), return_when=asyncio.FIRST_COMPLETED)
+            syncing.cancel()
+            await asyncio.gather(syncing, return_exceptions=True)
+            await job.close()
 
 
 def _complain(outcome: Outcome) -> None:
@@ -153,14 +161,9 @@ def show(times: Mapping[str, Times], *, busy: bool) -> None:
     for name in ("change", "rounds", "found median", "found p95", "gone median", "gone p95"):
         table.add_column(name, justify="left" if name == "change" else "right")
     for name, row in times.items():
-        figures = [value for series in (row.found, row.gone) for value in (statistics.median(series), p95(series))]
+        figures = [percentile(series, percent) for series in (row.found, row.gone) for percent in (50, 95)]
         table.add_row(name, str(len(row.found)), *(f"{value:.2f}" for value in figures))
     Console().print(table)
-
-
-def p95(series: Sequence[float]) -> float:
-    """Return the value that 95 in 100 do not exceed."""
-    return sorted(series)[max(0, math.ceil(0.95 * len(series)) - 1)]
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ class SyncJob:
 
         Raises: InvalidInput when the name belongs to another location, NotFound.
         """
-        known = await asyncio.to_thread(self._ledger.sources)
+        known = await self.sources()
         source = await asyncio.to_thread(configured_source, location, name, kind, known)
         if source not in known:
             await self.add(source)
@@ -79,7 +79,7 @@ class SyncJob:
         """
         for source in sources:
             await asyncio.to_thread(self._open_source, source, self._settings)
-        known = {source.source_id: source for source in await asyncio.to_thread(self._ledger.sources)}
+        known = {source.source_id: source for source in await self.sources()}
         wanted = {source.source_id for source in sources}
         removed = [name for name, source in known.items() if source.declared and name not in wanted]
         changed = [source for source in sources if known.get(source.source_id) != source]
@@ -105,10 +105,10 @@ class SyncJob:
         await self.source(source_id)
         return await asyncio.to_thread(self._ledger.compared, (await self._scope(source_id)).scope)
 
-    async def retry(self, source_id: str) -> int:
-        """Have a source's failed documents tried again by its next sync; return how many. Raises: NotFound."""
+    async def retry(self, source_id: str) -> None:
+        """Have a source's failed documents tried again by its next sync. Raises: NotFound."""
         await self.source(source_id)
-        return await asyncio.to_thread(self._ledger.retry, (await self._scope(source_id)).scope)
+        await asyncio.to_thread(self._ledger.retry, (await self._scope(source_id)).scope)
 
     async def sync(
         self,
@@ -164,7 +164,9 @@ class SyncJob:
 
     async def status(self) -> list[SourceStatus]:
         """Return every configured source and how it stands in the index that answers."""
-        return [await self._status(source) for source in await asyncio.to_thread(self._ledger.sources)]
+        sources = await self.sources()
+        index_id = await self._store.identity() if sources else ""
+        return [await self._status(source, index_id) for source in sources]
 
     async def remove(self, source_id: str) -> None:
         """Take out a source and everything indexed of it. Raises: NotFound, Overloaded while it syncs, Unavailable."""
@@ -231,9 +233,13 @@ class SyncJob:
             await run.sweep(settled.keys() | await asyncio.to_thread(self._ledger.intended, scope.scope))
         return since is None
 
+    async def sources(self) -> list[Source]:
+        """Return every configured source, by name."""
+        return await asyncio.to_thread(self._ledger.sources)
+
     async def source(self, source_id: str) -> Source:
         """Return a configured source. Raises: NotFound."""
-        known = {source.source_id: source for source in await asyncio.to_thread(self._ledger.sources)}
+        known = {source.source_id: source for source in await self.sources()}
         if source_id not in known:
             raise NotFound(f"no source {source_id!r}; known: {', '.join(known) or 'none'}")
         return known[source_id]
@@ -241,8 +247,8 @@ class SyncJob:
     async def _scope(self, source_id: str) -> Scope:
         return await asyncio.to_thread(self._ledger.scope, source_id, await self._store.identity())
 
-    async def _status(self, source: Source) -> SourceStatus:
-        scope = await self._scope(source.source_id)
+    async def _status(self, source: Source, index_id: str) -> SourceStatus:
+        scope = await asyncio.to_thread(self._ledger.scope, source.source_id, index_id)
         standing = await asyncio.to_thread(self._ledger.standing, scope.scope)
         lag_s = None
         if standing.last_sync is not None:
@@ -260,7 +266,7 @@ class SyncJob:
         )
 
     async def _require_unconfigured(self, source_id: str) -> None:
-        if any(source.source_id == source_id for source in await asyncio.to_thread(self._ledger.sources)):
+        if any(source.source_id == source_id for source in await self.sources()):
             raise Forbidden(f"documents of {source_id!r} come from its configured source only")
 
 

@@ -104,7 +104,7 @@ class Ledger:
         with self._transaction() as connection:
             connection.execute("UPDATE scopes SET stamp = '' WHERE scope = ?", (scope,))
             connection.execute("UPDATE documents SET stamp = '' WHERE scope = ?", (scope,))
-            connection.execute("UPDATE failures SET retry = 1 WHERE scope = ?", (scope,))
+            _retry(connection, scope)
 
     def entries(self, scope: int) -> dict[str, Entry]:
         """Return every document of a scope by path."""
@@ -182,19 +182,16 @@ class Ledger:
                     (scope, item.path, item.reason, item.revision, item.fingerprint, item.retry),
                 )
 
-    def retry(self, scope: int, paths: Sequence[str] = ()) -> int:
-        """Have failures tried again by the next run, all of a scope or those named; return how many there are."""
+    def retry(self, scope: int) -> None:
+        """Have the failures of a scope tried again by the next run."""
         with self._transaction() as connection:
-            if not paths:
-                return connection.execute("UPDATE failures SET retry = 1 WHERE scope = ?", (scope,)).rowcount
-            chosen = [(scope, path) for path in paths]
-            return connection.executemany("UPDATE failures SET retry = 1 WHERE scope = ? AND path = ?", chosen).rowcount
+            _retry(connection, scope)
 
     def add_totals(self, scope: int, counts: Mapping[str, int]) -> None:
-        """Add what a run did to what all runs of a scope did together."""
+        """Add what a run did to what all runs of a scope did together; a scope that it forgot has no totals."""
         with self._transaction() as connection:
             connection.executemany(
-                "INSERT INTO totals VALUES (?, ?, ?)"
+                "INSERT INTO totals SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM scopes WHERE scope = ?1)"
                 " ON CONFLICT (scope, name) DO UPDATE SET value = value + excluded.value",
                 [(scope, name, count) for name, count in counts.items() if count],
             )
@@ -258,6 +255,10 @@ class Ledger:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+
+def _retry(connection: sqlite3.Connection, scope: int) -> None:
+    connection.execute("UPDATE failures SET retry = 1 WHERE scope = ?", (scope,))
 
 
 def _clear(connection: sqlite3.Connection, scope: int, path: str) -> None:

@@ -94,7 +94,12 @@ async def cut_or_fail(work: Work, chunker: Chunker, stamp: str) -> Plan | Failed
 
 def fingerprint(document: Document, stamp: str) -> str:
     """Return what names a document's content and all else that decides what is written of it."""
-    return digest(content_digest(document.content), stamped(stamp, facts_of(document)))
+    return fingerprint_of(content_digest(document.content), facts_of(document), stamp)
+
+
+def fingerprint_of(content_hash: str, facts: str, stamp: str) -> str:
+    """Return the same of a document whose content and facts are known by their hashes."""
+    return digest(content_hash, stamped(stamp, facts))
 
 
 def facts_of(document: Document) -> str:

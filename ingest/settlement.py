@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from ingest.batch import Batch, Written
 from ingest.ledger import Ledger
 from ingest.ledger_rows import Failed, Settled
-from ingest.plan import Tally, Work, stamped
-from shirabe.types import Document, Failure, digest
+from ingest.plan import Tally, Work, fingerprint_of, stamped
+from shirabe.types import Document, Failure
 
 Intent = tuple[str, str, list[str]]
 """A document's path and id, and the ids of its chunks that are about to be written."""
@@ -90,7 +90,7 @@ def _in_part(parts: Sequence[Written], stamp: str) -> Failed:
     """Return what is wrong with a document that is indexed; it is settled, and not tried again as it is."""
     first = parts[0]
     reason = "; ".join(words for part in parts for words in part.errors)
-    mark = digest(first.content_hash, stamped(stamp, first.facts))
+    mark = fingerprint_of(first.content_hash, first.facts, stamp)
     return Failed(first.path, f"indexed in part: {reason}", first.revision or "", mark)
 
 

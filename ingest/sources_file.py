@@ -20,7 +20,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ingest.locations import guess_kind, placed, require_name
 from ingest.safe_yaml import load_yaml
@@ -33,11 +33,12 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION: Final = re.compile(r"^([1-9][0-9]{0,5})([smhd])$")
 
 
-def require_duration(duration: str) -> str:
-    """Check a duration such as `30s`, `5m`, `2h` or `1d`. Raises: ValueError."""
-    if not _DURATION.match(duration):
+def seconds_of(duration: object) -> float:
+    """Return a duration such as `30s`, `5m`, `2h` or `1d` in seconds. Raises: ValueError."""
+    found = _DURATION.match(duration) if isinstance(duration, str) else None
+    if found is None:
         raise ValueError("must be a whole number with s, m, h or d, such as 5m")
-    return duration
+    return float(found[1]) * _SECONDS[found[2]]
 
 
 class _Strict(BaseModel):
@@ -54,7 +55,7 @@ class _Entry(_Strict):
     kind: SourceKind | None = None
     acl: _Acl = _Acl(public=True)
     options: dict[str, Any] = Field(default_factory=dict)
-    every: Annotated[str, AfterValidator(require_duration)] | None = None
+    every: Annotated[float, BeforeValidator(seconds_of)] | None = None
 
 
 class _File(_Strict):
@@ -97,11 +98,6 @@ def _source(path: Path, name: str, entry: _Entry) -> Source:
         location=location,
         acl=Acl(entry.acl.public, entry.acl.principals),
         options=entry.options,
-        poll_s=_poll_s(entry.every),
+        poll_s=entry.every,
         declared=True,
     )
-
-
-def _poll_s(every: str | None) -> float | None:
-    found = _DURATION.match(every or "")
-    return float(found[1]) * _SECONDS[found[2]] if found else None

@@ -14,6 +14,7 @@ from pathlib import Path
 from ingest.collectors.git_mirror import GitMirror
 from ingest.collectors.git_process import Blobs, GitRefused
 from ingest.collectors.git_refs import refs_option
+from ingest.collectors.git_tree import FILES, Entry, tree
 from ingest.collectors.openapi_gather import INVOLVED_SUFFIXES, CommitFiles
 from ingest.collectors.selection import content_digest, selection_of, sort_content, text_option
 from ingest.streams import closing
@@ -22,18 +23,7 @@ from shirabe.errors import NotFound
 from shirabe.types import Change, Cursor, Delete, Document, Skip, Source, Upsert, document_id
 
 _LINK, _SUBMODULE = "120000", "160000"
-_FILES = ("100644", "100755", "100664")
 _NOTHING = "000000"
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One file of a tree; `size` in bytes, -1 when the listing did not tell."""
-
-    path: str
-    mode: str
-    blob: str
-    size: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +102,7 @@ class GitCollector:
             return Delete(path)
         if refusal := self._selection.refusal(inner, 0):
             return Skip(path, refusal)
-        async with closing(self._tree(commit, inner)) as entries:
+        async with closing(tree(self._mirror.git, commit, inner)) as entries:
             found = [entry async for entry in entries if entry.path == inner]
         if not found:
             return Delete(path)
@@ -134,11 +124,11 @@ class GitCollector:
         steps = [_Step(name, old.get(name, ""), new.get(name, "")) for name in sorted(old.keys() | new.keys())]
         return [step for step in steps if step.base != step.until]
 
-    async def _entries(self, step: _Step) -> AsyncIterator[_Entry]:
+    async def _entries(self, step: _Step) -> AsyncIterator[Entry]:
         base, until = step.base, step.until
         seen: set[str] = set()
         may_change_others = False
-        async with closing(self._difference(base, until) if base else self._tree(until)) as listing:
+        async with closing(self._difference(base, until) if base else tree(self._mirror.git, until)) as listing:
             async for entry in listing:
                 if base and entry.path.lower().endswith(INVOLVED_SUFFIXES):
                     may_change_others = True
@@ -148,19 +138,11 @@ class GitCollector:
         if may_change_others and until:
             for path in await self._files_of(until).spread():
                 if path not in seen and self._selection.covers(path):
-                    async with closing(self._tree(until, path)) as listing:
+                    async with closing(tree(self._mirror.git, until, path)) as listing:
                         async for entry in listing:
                             yield entry
 
-    async def _tree(self, commit: str, path: str = "") -> AsyncIterator[_Entry]:
-        only = ("--", f":(literal){path}") if path else ()
-        async with self._mirror.git.records("ls-tree", "-r", "-z", "--long", "--full-tree", commit, *only) as records:
-            async for record in records:
-                facts, _, name = record.partition(b"\t")
-                mode, _, blob, size = facts.decode("ascii").split()
-                yield _Entry(name.decode("utf-8", "replace"), mode, blob, int(size) if size.isdigit() else -1)
-
-    async def _difference(self, base: str, until: str) -> AsyncIterator[_Entry]:
+    async def _difference(self, base: str, until: str) -> AsyncIterator[Entry]:
         """Yield changed files; renames are not looked for, because a Delete and an Upsert is what they become."""
         new = until or await self._empty_tree()
         arguments = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-commit-id", "--no-ext-diff", base, new)
@@ -168,7 +150,7 @@ class GitCollector:
             async for record in records:
                 _, mode, _, blob, _ = record.decode("ascii").split(" ")
                 name = await anext(records)
-                yield _Entry(name.decode("utf-8", "replace"), mode, blob)
+                yield Entry(name.decode("utf-8", "replace"), mode, blob)
 
     async def _empty_tree(self) -> str:
         return (await self._mirror.git.run("hash-object", "-w", "-t", "tree", "--stdin")).decode().strip()
@@ -182,7 +164,7 @@ class GitCollector:
             raise NotFound(f"commit {commit} is not in the mirror: {error.detail}") from None
         return datetime.fromtimestamp(int(seconds), UTC)
 
-    async def _change(self, entry: _Entry, step: _Step, written: datetime, blobs: Blobs) -> Change:
+    async def _change(self, entry: Entry, step: _Step, written: datetime, blobs: Blobs) -> Change:
         path, commit = versioned(step.version, entry.path), step.until
         if entry.mode == _NOTHING:
             return Delete(path)
@@ -206,13 +188,13 @@ class GitCollector:
             )
         )
 
-    async def _read(self, entry: _Entry, commit: str, blobs: Blobs) -> tuple[bytes, str] | str:
+    async def _read(self, entry: Entry, commit: str, blobs: Blobs) -> tuple[bytes, str] | str:
         """Return a file's bytes and media type, or why it is left out; an API description with the files it needs."""
         if entry.mode == _LINK:
             return "a symbolic link"
         if entry.mode == _SUBMODULE:
             return "a submodule"
-        if entry.mode not in _FILES:
+        if entry.mode not in FILES:
             return f"unknown file mode {entry.mode}"
         if refusal := self._selection.refusal(entry.path, max(entry.size, 0)):
             return refusal

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from shirabe.errors import InvalidInput
+
+
+def event_in(body: bytes) -> Mapping[str, Any]:
+    """Return the JSON object that a webhook brought. Raises: InvalidInput when it is none."""
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidInput("the body is not JSON") from None
+    if not isinstance(event, Mapping):
+        raise InvalidInput("the body is no event")
+    return event
 
 
 def moment_of(text: Any) -> datetime:

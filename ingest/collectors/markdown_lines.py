@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 _SPACES: Final = re.compile(r"\s+")
@@ -11,6 +12,14 @@ _STARTS: Final = re.compile(r"(#{1,6}(?=\s|$)|>|[-+*](?=\s|$)|(?:[-*_=]\s*){3,}$
 _NUMBERED: Final = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
 _HEADING_MARKUP: Final = re.compile(r"([\\`*<&]|(?<=\])\()")
 _BACKTICKS: Final = re.compile(r"`+")
+
+
+def markdown_page(title: str, tags: Sequence[str], parts: Iterable[str]) -> str:
+    """Return a page with front matter; parts that are empty are left out."""
+    matter = [f"title: {json.dumps(title, ensure_ascii=False)}"]
+    if tags:
+        matter.append(f"tags: {json.dumps(list(tags), ensure_ascii=False)}")
+    return "\n\n".join(part for part in ("\n".join(("---", *matter, "---")), *parts) if part) + "\n"
 
 
 def heading_line(level: int, text: str) -> str:

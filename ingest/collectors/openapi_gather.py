@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from ingest.collectors.folder_tree import FileRead, FolderTree
 from ingest.collectors.git_process import Blobs, Git, GitRefused
+from ingest.collectors.git_tree import FILES, Entry, tree
 from ingest.collectors.selection import Selection, Sorted
 from ingest.media_types import API_FILES, ASYNCAPI, OPENAPI
 from ingest.openapi_files import TEXT_SUFFIXES, Gathering, has_file_refs
+from ingest.streams import closing
 from shirabe.errors import InvalidInput
 from shirabe.types import Delete, Failure
 
@@ -18,8 +19,6 @@ DESCRIPTIONS: Final = (OPENAPI, ASYNCAPI)
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 INVOLVED_SUFFIXES: Final = (*SUFFIXES, *TEXT_SUFFIXES)
 """Files whose change may change a description."""
-
-_FILES: Final = ("100644", "100755", "100664")
 
 
 def is_spread(content: bytes, media_type: str) -> bool:
@@ -49,15 +48,6 @@ def whole_in_folder(tree: FolderTree, path: str, read: FileRead) -> FileRead | F
     return FileRead(gathering.files().encoded(), written, Sorted(API_FILES))
 
 
-@dataclass(frozen=True, slots=True)
-class _Blob:
-    """One file of a commit."""
-
-    mode: str
-    blob: str
-    size: int
-
-
 class CommitFiles:
     """The files of one commit that descriptions may refer to."""
 
@@ -65,7 +55,7 @@ class CommitFiles:
         self._git = git
         self._commit = commit
         self._selection = selection
-        self._listed: Mapping[str, _Blob] | None = None
+        self._listed: Mapping[str, Entry] | None = None
 
     async def whole(self, path: str, content: bytes, media_type: str, blobs: Blobs) -> tuple[bytes, str]:
         """Return a file and its media type; a description that is spread over files with all of them.
@@ -79,7 +69,7 @@ class CommitFiles:
             gathering = Gathering(path, content)
             while (wanted := gathering.wanted) is not None:
                 found = listed.get(wanted)
-                if found is None or found.mode not in _FILES:
+                if found is None or found.mode not in FILES:
                     gathering.refuse(wanted, "there is no such file")
                 elif refusal := self._selection.refusal(wanted, found.size):
                     gathering.refuse(wanted, refusal)
@@ -104,16 +94,8 @@ class CommitFiles:
                 raise
         return found
 
-    async def _files(self) -> Mapping[str, _Blob]:
+    async def _files(self) -> Mapping[str, Entry]:
         if self._listed is None:
-            listed: dict[str, _Blob] = {}
-            arguments = ("ls-tree", "-r", "-z", "--long", "--full-tree", self._commit)
-            async with self._git.records(*arguments) as records:
-                async for record in records:
-                    facts, _, name = record.partition(b"\t")
-                    path = name.decode("utf-8", "replace")
-                    if path.lower().endswith(INVOLVED_SUFFIXES):
-                        mode, _, blob, size = facts.decode("ascii").split()
-                        listed[path] = _Blob(mode, blob, int(size) if size.isdigit() else 0)
-            self._listed = listed
+            async with closing(tree(self._git, self._commit)) as entries:
+                self._listed = {e.path: e async for e in entries if e.path.lower().endswith(INVOLVED_SUFFIXES)}
         return self._listed

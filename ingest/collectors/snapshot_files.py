@@ -9,9 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
+
+from shirabe.types import digest
+
+S = TypeVar("S")
 
 _KEPT: Final = 8
 _LATEST: Final = "latest"
@@ -19,8 +24,8 @@ _TOLD: Final = "told-"
 _TAKEN: Final = "taken-"
 
 
-class SnapshotFiles:
-    """JSON documents by their cursors, in one folder. Methods block for a file's time."""
+class SnapshotFiles(ABC, Generic[S]):
+    """Snapshots by their cursors, as JSON documents in one folder. Methods block for a file's time."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,14 +34,18 @@ class SnapshotFiles:
         """Tell whether what a cursor names is kept."""
         return cursor.isalnum() and self._path(cursor).is_file()
 
-    def read(self, cursor: str) -> Any:
-        """Return what a cursor names, None when it is not kept."""
+    def load(self, cursor: str) -> S | None:
+        """Return a snapshot, None when it is not kept or of another version."""
         if not cursor.isalnum():
             return None
         try:
-            return json.loads(self._path(cursor).read_bytes())
-        except (OSError, ValueError):
+            return self._decoded(json.loads(self._path(cursor).read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def latest(self) -> S | None:
+        """Return the snapshot that was kept last."""
+        return self.load(self.latest_cursor())
 
     def latest_cursor(self) -> str:
         """Return the cursor that was written last, the empty string when there is none."""
@@ -68,10 +77,16 @@ class SnapshotFiles:
         for file in files:
             file.unlink(missing_ok=True)
 
-    def tell(self, name: str, note: Mapping[str, Any]) -> None:
+    def tell(self, note: Mapping[str, Any]) -> None:
         """Leave a note for the next look."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(self._folder / f"{_TOLD}{name}", json.dumps(dict(note)))
+        text = json.dumps(dict(note))
+        # Told twice is told once.
+        write_whole(self._folder / f"{_TOLD}{digest('note', text)}", text)
+
+    @abstractmethod
+    def _decoded(self, value: Any) -> S:
+        """Return the snapshot that was written. Raises: ValueError, KeyError, TypeError when it is none."""
 
     def _path(self, cursor: str) -> Path:
         return self._folder / f"{cursor}.json"

@@ -38,23 +38,27 @@ def sync(
     if watch and (dry_run or full):
         raise InvalidInput("cannot be had together with --dry-run or --full", "--watch")
 
-    async def work(parts: Parts) -> list[SyncReport] | list[Preview]:
+    async def wanted(job: SyncJob) -> list[str]:
         file = sources_file(load_settings(), sources)
         if file is not None:
-            await _declare(parts.job, file, dry_run=dry_run)
-        wanted = await chosen(parts.job, names)
-        if dry_run:
-            return [await parts.job.preview(name, full=full) for name in wanted]
-        if watch:
-            await _watch(parts.job, wanted, every, quiet=json_)
-            return []
-        return await _sync_all(parts.job, wanted, full=full, quiet=json_)
+            await _declare(job, file, dry_run=dry_run)
+        return await chosen(job, names)
 
-    done = with_parts(work)
+    async def foresee(parts: Parts) -> list[Preview]:
+        return [await parts.job.preview(name, full=full) for name in await wanted(parts.job)]
+
+    async def keep(parts: Parts) -> None:
+        await _watch(parts.job, await wanted(parts.job), every, quiet=json_)
+
+    async def bring(parts: Parts) -> list[SyncReport]:
+        return await _sync_all(parts.job, await wanted(parts.job), full=full, quiet=json_)
+
     if dry_run:
-        _print_previews([one for one in done if isinstance(one, Preview)], as_json=json_)
-    elif not watch:
-        finish([one for one in done if isinstance(one, SyncReport)], as_json=json_)
+        _print_previews(with_parts(foresee), as_json=json_)
+    elif watch:
+        with_parts(keep)
+    else:
+        finish(with_parts(bring), as_json=json_)
 
 
 def sources_file(settings: Settings, named: Path | None) -> Path | None:
@@ -108,7 +112,7 @@ async def _watch(job: SyncJob, names: list[str], every_s: float, *, quiet: bool)
         elif outcome.report is not None and _did_something(outcome.report):
             print_json(outcome.report) if quiet else print_report(outcome.report, out)
 
-    sources = [status.source for status in await job.status() if status.source.source_id in names]
+    sources = [source for source in await job.sources() if source.source_id in names]
     err.print(f"watching {len(sources)} sources; Ctrl-C ends it")
     await Watch(job, every_s, tell).run(sources, stop)
 

@@ -81,15 +81,16 @@ def chunks(
     settings = load_settings()
 
     async def work() -> tuple[dict[str, list[dict[str, Any]]], list[Failure]]:
+        from ingest.chunkers import StructureChunker
         from ingest.collectors import open_collector
         from ingest.locations import configured_source
-        from shirabe.cli.compose import open_chunker
         from shirabe.cli.models_process import ensure_checkpoint
         from shirabe.tokens import CheckpointTokens
 
         runtime = read_runtime(settings.state_dir)
         checkpoint = runtime.checkpoint if runtime else await ensure_checkpoint(settings)
-        chunker, tokens = open_chunker(checkpoint, settings.ingest.chunk_tokens), CheckpointTokens(checkpoint)
+        tokens = CheckpointTokens(checkpoint)
+        chunker = StructureChunker(tokens, settings.ingest.chunk_tokens)
         source: Source = configured_source(str(file), None, source_kind(kind), ())
         collector = open_collector(source, settings)
         found: dict[str, list[dict[str, Any]]] = {}

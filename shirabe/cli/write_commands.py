@@ -61,7 +61,7 @@ async def sync_one(
 
 async def chosen(job: SyncJob, names: list[str] | None) -> list[str]:
     """Return the sources named, or all. Raises: NotFound."""
-    known = [status.source.source_id for status in await job.status()]
+    known = [source.source_id for source in await job.sources()]
     unknown = [name for name in names or [] if name not in known]
     if unknown:
         raise NotFound(f"no source {unknown[0]!r}; known: {', '.join(known) or 'none'}")
@@ -109,24 +109,16 @@ def _summary(reports: list[SyncReport]) -> Table:
     """Return one row a source and the sum."""
     columns = ("documents", "chunks", "embedded", "cached", "deleted", "skipped", "failed", "seconds")
     table = Table("source", *(Column(name, justify="right") for name in columns))
-    rows = [
-        (
-            one.documents,
-            one.chunks,
-            one.embedded,
-            one.cached,
-            one.deleted,
-            one.skipped,
-            len(one.failures),
-            one.duration_s,
-        )
-        for one in reports
-    ]
-    for report, row in zip(reports, rows, strict=True):
-        table.add_row(escape(report.source_id), *map(str, row[:-1]), f"{row[-1]:.1f}")
+
+    def add(name: str, rows: list[SyncReport], style: str | None = None) -> None:
+        counts = [sum(getattr(row, column) for row in rows) for column in columns[:-2]]
+        failed, seconds = sum(len(row.failures) for row in rows), sum(row.duration_s for row in rows)
+        table.add_row(name, *map(str, counts), str(failed), f"{seconds:.1f}", style=style)
+
+    for report in reports:
+        add(escape(report.source_id), [report])
     table.add_section()
-    sums = [sum(values) for values in zip(*rows, strict=True)]
-    table.add_row("all", *map(str, sums[:-1]), f"{sums[-1]:.1f}", style="bold")
+    add("all", reports, "bold")
     return table
 
 

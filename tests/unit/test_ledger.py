@@ -141,3 +141,14 @@ async def test_one_holder_per_source(tmp_path: Path) -> None:
     assert not others.held("docs")
     async with others.hold("docs"):
         pass
+
+
+def test_totals_add_up_and_go_with_their_scope(ledger: Ledger) -> None:
+    scope = ledger.scope("a", "i").scope
+    ledger.add_totals(scope, {"chunks_written": 3, "chunks_deleted": 0})
+    ledger.add_totals(scope, {"chunks_written": 2})
+    assert ledger.totals(scope) == {"chunks_written": 5}
+    ledger.forget_scopes(source_id="a")
+    ledger.add_totals(scope, {"chunks_deleted": 5})
+    assert ledger.totals(scope) == {}
+    assert ledger.standing(ledger.scope("b", "i").scope).totals == {}

@@ -58,6 +58,7 @@ sources:
         ("sources: {a: {location: notes, kind: wiki}}", "sources.a.kind"),
         ("sources: {a: {location: notes, every: soon}}", "sources.a.every"),
         ("sources: {a: {location: notes, every: 0s}}", "sources.a.every"),
+        ("sources: {a: {location: notes, every: 5}}", "sources.a.every"),
         ("sources: {a: {location: nowhere}}", "sources.a"),
         ("sources: {../a: {location: notes}}", "sources.../a"),
         ("sources: {a: {kind: git}}", "sources.a.location"),

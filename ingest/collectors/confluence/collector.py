@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,23 +20,16 @@ from ingest.collectors.confluence.documents import Documents
 from ingest.collectors.confluence.look import Look
 from ingest.collectors.confluence.options import Options
 from ingest.collectors.confluence.snapshot import Snapshot, SnapshotFolder, snapshot_folder
-from ingest.collectors.selection import content_digest
+from ingest.collectors.snapshot_collector import Read, SnapshotCollector, utc_now
 from ingest.collectors.web import WebClient, WebLimits
-from ingest.streams import closing, read_ahead
-from shirabe.errors import NotFound
-from shirabe.types import Change, Cursor, Source, Upsert
+from shirabe.types import Cursor, Source
 
 _READ_AHEAD: Final = 4
 # A list of a hundred rows, or the body of a page, in JSON.
 _MAX_ANSWER_BYTES: Final = 32_000_000
 
 
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
-
-class ConfluenceCollector:
+class ConfluenceCollector(SnapshotCollector[Snapshot]):
     """Reads a Confluence site, Cloud or Data Center; its options are told in docs/sources/confluence.md."""
 
     def __init__(
@@ -51,6 +44,7 @@ class ConfluenceCollector:
         self._source = source
         self._options = Options.of(source)
         self._folder = SnapshotFolder(snapshot_folder(state_dir, source.source_id, source.location))
+        super().__init__(self._folder, "Confluence source", _READ_AHEAD)
         self._max_file_bytes = max_file_bytes
         self._now = now
         self._limits = limits or WebLimits(max_bytes=_MAX_ANSWER_BYTES, concurrent=_READ_AHEAD)
@@ -74,61 +68,14 @@ class ConfluenceCollector:
                     found = await look.changed(known, notes)
             return Cursor(await asyncio.to_thread(self._folder.keep, found))
 
-    async def knows(self, cursor: Cursor) -> bool:
-        """Tell whether the cursor's snapshot is kept."""
-        return await asyncio.to_thread(self._folder.has, cursor.value)
+    def _digests(self, found: Snapshot) -> Mapping[str, str]:
+        return found.digests()
 
-    async def count(self, since: Cursor | None, until: Cursor) -> int:
-        """Return how many changes `changes` will yield."""
-        return len(await self._differing(since, await self._snapshot(until)))
-
-    async def changes(self, since: Cursor | None, until: Cursor) -> AsyncIterator[Change]:
-        """Yield what differs between two snapshots: in the words, in the place, or in who may see it."""
-        found = await self._snapshot(until)
-        async with closing(self._read(await self._differing(since, found), found)) as changes:
-            async for change in changes:
-                yield change
-
-    async def paths(self, at: Cursor) -> Mapping[str, str]:
-        """Return every document's path and content hash; all is read for it."""
-        found = await self._snapshot(at)
-        hashes: dict[str, str] = {}
-        async with closing(self._read(sorted(found.digests()), found)) as changes:
-            async for change in changes:
-                if isinstance(change, Upsert):
-                    hashes[change.document.path] = content_digest(change.document.content)
-        return hashes
-
-    async def get(self, path: str, at: Cursor) -> Change:
-        """Return one document as it is now, or Delete when it is not in the snapshot or no longer there."""
-        found = await self._snapshot(at)
+    @contextlib.asynccontextmanager
+    async def _reading(self, found: Snapshot) -> AsyncIterator[Read]:
         async with self._open() as api:
-            return await self._documents(api, found).read(path)
-
-    async def _snapshot(self, cursor: Cursor) -> Snapshot:
-        found = await asyncio.to_thread(self._folder.load, cursor.value)
-        if found is None:
-            raise NotFound("the state of this Confluence source is gone; sync it again")
-        return found
-
-    async def _differing(self, since: Cursor | None, found: Snapshot) -> list[str]:
-        before = await asyncio.to_thread(self._folder.load, since.value) if since is not None else None
-        old, new = before.digests() if before is not None else {}, found.digests()
-        return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
-
-    async def _read(self, paths: Sequence[str], found: Snapshot) -> AsyncIterator[Change]:
-        """Yield documents in order, a few read ahead."""
-        if not paths:
-            return
-        async with self._open() as api:
-            documents = self._documents(api, found)
-            async with closing(read_ahead(paths, documents.read, _READ_AHEAD)) as changes:
-                async for change in changes:
-                    yield change
-
-    def _documents(self, api: Api, at: Snapshot) -> Documents:
-        options = self._options
-        return Documents(api, at, self._source, options.base_url, self._max_file_bytes, cloud=options.cloud)
+            options = self._options
+            yield Documents(api, found, self._source, options.base_url, self._max_file_bytes, cloud=options.cloud).read
 
     @contextlib.asynccontextmanager
     async def _open(self) -> AsyncIterator[Api]:

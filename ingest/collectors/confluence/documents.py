@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from ingest.collectors.confluence.content import Attachment, Body, Comment, Cont
 from ingest.collectors.confluence.snapshot import Snapshot
 from ingest.collectors.confluence.storage import Rendered, render_storage
 from ingest.collectors.confluence.storage_tree import users_in
-from ingest.collectors.markdown_lines import heading_line
+from ingest.collectors.markdown_lines import heading_line, markdown_page
 from ingest.collectors.selection import sort_content
 from ingest.media_types import CONFLUENCE, media_type_of
 from shirabe.errors import InvalidInput
@@ -125,10 +124,7 @@ def _rendered(
 
 def _page_text(body: Body, content: Content, rendered: Rendered, said: list[tuple[Comment, Rendered]]) -> bytes:
     """Return a page as Markdown with front matter, each comment under a heading of its own after it."""
-    matter = [f"title: {json.dumps(body.title, ensure_ascii=False)}"]
-    if content.labels:
-        matter.append(f"tags: {json.dumps(list(content.labels), ensure_ascii=False)}")
-    parts = ["\n".join(("---", *matter, "---")), rendered.text]
+    parts = [rendered.text]
     if said:
         parts.append(heading_line(1, _COMMENTS))
     for comment, words in said:
@@ -136,7 +132,7 @@ def _page_text(body: Body, content: Content, rendered: Rendered, said: list[tupl
         if comment.quoted.strip():
             parts.append(f"> {' '.join(comment.quoted.split())}")
         parts.append(words.text)
-    return ("\n\n".join(part for part in parts if part) + "\n").encode()
+    return markdown_page(body.title, content.labels, parts).encode()
 
 
 def _comment_title(comment: Comment) -> str:

@@ -53,13 +53,9 @@ class Look:
             async for content in self._api.contents(space):
                 found.contents[content.number] = content
         for keys in self._queries(list(found.spaces)):
-            async for row in self._api.search(all_of("comment", keys)):
-                if container_of(row) in found.contents:
-                    found.comments[text(row, "id")] = (container_of(row), version_of(row))
-            async for row in self._api.search(all_of("attachment", keys)):
-                if container_of(row) in found.contents:
-                    one = attachment_of(row, container_of(row))
-                    found.attachments[one.number] = one
+            for kind in ("comment", "attachment"):
+                async for row in self._api.search(all_of(kind, keys)):
+                    _take_beside(found, row, kind)
         await self._complete(found)
         found.site = self._api.site
         return found
@@ -81,17 +77,13 @@ class Look:
 
     def _take(self, found: Snapshot, row: Mapping[str, Any]) -> None:
         """Take in a row of the search, when it is of a space that is read."""
-        kind, number = text(row, "type"), text(row, "id")
+        kind = text(row, "type")
         if text(row, "status") not in ("", "current"):
             return
         if kind in PAGES:
             found.put(content_of(row))
-        elif container_of(row) in found.contents:
-            if kind == "comment":
-                found.comments[number] = (container_of(row), version_of(row))
-            elif kind == "attachment":
-                one = attachment_of(row, container_of(row))
-                found.attachments[one.number] = one
+        else:
+            _take_beside(found, row, kind)
 
     async def _told(self, found: Snapshot, note: Mapping[str, Any]) -> None:
         """Look at what a webhook told of by its number."""
@@ -161,3 +153,15 @@ class Look:
         if not self._options.spaces:
             return [()]
         return [keys[start : start + _SPACES_PER_QUERY] for start in range(0, len(keys), _SPACES_PER_QUERY)]
+
+
+def _take_beside(found: Snapshot, row: Mapping[str, Any], kind: str) -> None:
+    """Take in a comment or an attachment, when its page is one that is read."""
+    page = container_of(row)
+    if page not in found.contents:
+        return
+    if kind == "comment":
+        found.comments[text(row, "id")] = (page, version_of(row))
+    elif kind == "attachment":
+        one = attachment_of(row, page)
+        found.attachments[one.number] = one

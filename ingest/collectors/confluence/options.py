@@ -13,15 +13,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import SecretStr
 
 from ingest.collectors.selection import text_option
+from ingest.collectors.service_options import compare_every_option, require_known
 from ingest.collectors.web import allow_private_option, base_address, bearer
 from ingest.secrets import secret_text_option
 from shirabe.errors import InvalidInput
 from shirabe.types import Source
 
-_KNOWN: Final = frozenset(
-    {"deployment", "spaces", "user", "token", "permissions", "time_zone", "compare_minutes", "allow_private"}
-    | {"webhook_secret", "unit"}
-)
+_OWN: Final = ("deployment", "spaces", "user", "time_zone")
 _SPACE_KEY: Final = re.compile(r"~?[\w.:@-]{1,255}")
 _COMPARE_MINUTES: Final = 15
 
@@ -44,9 +42,7 @@ class Options:
     def of(cls, source: Source) -> Options:
         """Read the options of a source. Raises: InvalidInput."""
         options = source.options
-        unknown = sorted(options.keys() - _KNOWN)
-        if unknown:
-            raise InvalidInput(f"unknown; known: {', '.join(sorted(_KNOWN))}", f"options.{unknown[0]}")
+        require_known(options, _OWN)
         allow_private = allow_private_option(options)
         base = base_address(source.location, allow_private=allow_private)
         cloud = _is_cloud(options, base.host)
@@ -63,7 +59,7 @@ class Options:
             headers=_headers(options),
             permissions="source" if permissions == "source" else "confluence",
             time_zone=_time_zone(options),
-            compare_every=_compare_every(options),
+            compare_every=compare_every_option(options, _COMPARE_MINUTES),
             allow_private=allow_private,
         )
 
@@ -110,10 +106,3 @@ def _time_zone(options: Mapping[str, Any]) -> ZoneInfo | None:
     if name and zone is None:
         raise InvalidInput("no time zone is called so; Asia/Tokyo is one", "options.time_zone")
     return zone
-
-
-def _compare_every(options: Mapping[str, Any]) -> timedelta:
-    minutes = options.get("compare_minutes", _COMPARE_MINUTES)
-    if not isinstance(minutes, int) or isinstance(minutes, bool) or minutes < 0:
-        raise InvalidInput("must be a number of minutes", "options.compare_minutes")
-    return timedelta(minutes=minutes)

@@ -131,15 +131,8 @@ class Snapshot:
         return self.above.get(number, ("", NOBODY))[0]
 
 
-class SnapshotFolder(SnapshotFiles):
+class SnapshotFolder(SnapshotFiles[Snapshot]):
     """The snapshots of one source, and what it was told to look at again. Methods block for a file's time."""
-
-    def load(self, cursor: str) -> Snapshot | None:
-        """Return a snapshot, None when it is not kept or of another version."""
-        try:
-            return _decoded(self.read(cursor))
-        except (ValueError, KeyError, TypeError):
-            return None
 
     def latest(self) -> Snapshot | None:
         """Return the snapshot that was kept last."""
@@ -156,6 +149,25 @@ class SnapshotFolder(SnapshotFiles):
         if snapshot.was_kept(cursor):
             self.write(cursor, _encoded(snapshot))
         return cursor
+
+    def _decoded(self, value: Any) -> Snapshot:
+        if value["format"] != _FORMAT:
+            raise ValueError("another version's snapshot")
+        return Snapshot(
+            seen=moment_of(value["seen"]),
+            compared=moment_of(value["compared"]),
+            scope=value["scope"],
+            site=value["site"],
+            spaces={key: Space(**{**one, "gate": _acl(one["gate"])}) for key, one in value["spaces"].items()},
+            contents={key: _content(one) for key, one in value["contents"].items()},
+            attachments={
+                key: Attachment(**{**one, "written": moment_of(one["written"])})
+                for key, one in value["attachments"].items()
+            },
+            comments={key: (page, version) for key, (page, version) in value["comments"].items()},
+            above={key: (title, _acl(gate)) for key, (title, gate) in value["above"].items()},
+            members={key: list(names) for key, names in value["members"].items()},
+        )
 
 
 def snapshot_folder(state_dir: Path, source_id: str, location: str) -> Path:
@@ -176,26 +188,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _decoded(value: Mapping[str, Any]) -> Snapshot:
-    if value["format"] != _FORMAT:
-        raise ValueError("another version's snapshot")
-    return Snapshot(
-        seen=moment_of(value["seen"]),
-        compared=moment_of(value["compared"]),
-        scope=value["scope"],
-        site=value["site"],
-        spaces={key: Space(**{**one, "gate": _acl(one["gate"])}) for key, one in value["spaces"].items()},
-        contents={key: _content(one) for key, one in value["contents"].items()},
-        attachments={
-            key: Attachment(**{**one, "written": moment_of(one["written"])})
-            for key, one in value["attachments"].items()
-        },
-        comments={key: (page, version) for key, (page, version) in value["comments"].items()},
-        above={key: (title, _acl(gate)) for key, (title, gate) in value["above"].items()},
-        members={key: list(names) for key, names in value["members"].items()},
-    )
 
 
 def _content(one: Mapping[str, Any]) -> Content:

@@ -22,10 +22,10 @@ from pydantic import SecretStr
 
 from ingest.collectors.confluence.content import number_of
 from ingest.collectors.confluence.snapshot import SnapshotFolder, snapshot_folder
-from ingest.collectors.json_values import at, items, text
+from ingest.collectors.json_values import at, event_in, items, text
 from ingest.webhooks import require_authentic
-from shirabe.errors import Forbidden, InvalidInput
-from shirabe.types import Source, digest
+from shirabe.errors import Forbidden
+from shirabe.types import Source
 
 _NUMBER: Final = re.compile(r"\d{1,19}")
 _MAX_IDS: Final = 1_000
@@ -54,12 +54,7 @@ def events_of(headers: Mapping[str, str], body: bytes, secret: SecretStr, now_s:
     Raises: Forbidden when it is not signed with the secret, InvalidInput when the body is no event.
     """
     _require_signed({name.lower(): value for name, value in headers.items()}, body, secret, now_s or time.time())
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        raise InvalidInput("the body is not JSON") from None
-    if not isinstance(event, Mapping):
-        raise InvalidInput("the body is no event")
+    event = event_in(body)
     name = text(event, "event") or text(event, "webhookEvent")
     if _EVERYTHING.match(name) or (not name and isinstance(event.get("space"), Mapping)):
         return LookAgain(everything=True)
@@ -82,9 +77,7 @@ def remember(source: Source, state_dir: Path, again: LookAgain) -> None:
         "attachments": sorted(again.attachments),
         "everything": again.everything,
     }
-    # Told twice is told once.
-    name = digest("note", json.dumps(note))
-    SnapshotFolder(snapshot_folder(state_dir, source.source_id, source.location)).tell(name, note)
+    SnapshotFolder(snapshot_folder(state_dir, source.source_id, source.location)).tell(note)
 
 
 def _pages(event: Mapping[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from ingest.collectors.issues.content import Project, Row, Thread
-from ingest.collectors.json_values import items
+from ingest.collectors.json_values import at, items, text
 from ingest.collectors.web import WebClient
 from shirabe.errors import Forbidden, InvalidInput, NotFound, Unavailable
 
@@ -58,11 +58,11 @@ class Rest:
         """Return a JSON document. Raises: as `WebClient.get` does."""
         return (await self._web.get(path, headers=self._headers)).json()
 
-    async def maybe(self, path: str) -> Any:
-        """Return a JSON document, None when it is not there or may not be read."""
+    async def issue(self, path: str) -> Mapping[str, Any] | None:
+        """Return an issue, None when it is not there. Raises: as `WebClient.get` does."""
         try:
-            return await self.one(path)
-        except (NotFound, Forbidden):
+            return required(await self.one(path), "an issue")
+        except NotFound:
             return None
 
     async def side(self, path: str, most: int = _MAX_ANSWERS) -> list[Mapping[str, Any]]:
@@ -106,6 +106,11 @@ class Rest:
         if tags is not None and tag:
             # Only now: a list that broke off is read again.
             tags.given[name] = tag
+
+
+def labels_of(issue: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of an issue's labels, which some answers give alone."""
+    return tuple(label if isinstance(label, str) else text(label, "name") for label in at(issue, "labels") or ())
 
 
 def required(value: Any, what: str) -> Mapping[str, Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +21,9 @@ from ingest.collectors.issues.github import GitHub
 from ingest.collectors.issues.gitlab import GitLab
 from ingest.collectors.issues.options import GITHUB, Options
 from ingest.collectors.issues.snapshot import Snapshot, SnapshotFolder, issues_folder
-from ingest.collectors.selection import content_digest
+from ingest.collectors.snapshot_collector import Read, SnapshotCollector, utc_now
 from ingest.collectors.web import WebClient, WebLimits
-from ingest.streams import closing, read_ahead
-from shirabe.errors import InvalidInput, NotFound
+from shirabe.errors import InvalidInput
 from shirabe.types import Change, Cursor, Delete, Failure, Skip, Source, Upsert
 
 OVERLAP: Final = timedelta(minutes=5)
@@ -34,12 +34,7 @@ _READ_AHEAD: Final = 3
 _MAX_ANSWER_BYTES: Final = 32_000_000
 
 
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
-
-class IssuesCollector:
+class IssuesCollector(SnapshotCollector[Snapshot]):
     """Reads the issues of a repository or project; its options are told in docs/sources/issues.md."""
 
     def __init__(
@@ -54,6 +49,7 @@ class IssuesCollector:
         self._source = source
         self._options = Options.of(source)
         self._folder = SnapshotFolder(issues_folder(state_dir, source.source_id, source.location))
+        super().__init__(self._folder, "source of issues", _READ_AHEAD)
         self._max_file_bytes = max_file_bytes
         self._now = now
         self._limits = limits or WebLimits(max_bytes=_MAX_ANSWER_BYTES, concurrent=_READ_AHEAD)
@@ -83,36 +79,13 @@ class IssuesCollector:
             await asyncio.to_thread(self._folder.forget_threads, list(found.rows.values()))
         return Cursor(await asyncio.to_thread(self._folder.keep, found, self._options.readers))
 
-    async def knows(self, cursor: Cursor) -> bool:
-        """Tell whether the cursor's snapshot is kept."""
-        return await asyncio.to_thread(self._folder.has, cursor.value)
+    def _digests(self, found: Snapshot) -> Mapping[str, str]:
+        return found.digests(self._options.readers)
 
-    async def count(self, since: Cursor | None, until: Cursor) -> int:
-        """Return how many changes `changes` will yield."""
-        return len(await self._differing(since, await self._snapshot(until)))
-
-    async def changes(self, since: Cursor | None, until: Cursor) -> AsyncIterator[Change]:
-        """Yield what differs between two snapshots: in the words as far as a list tells, or in who may see it."""
-        found = await self._snapshot(until)
-        async with closing(self._read(await self._differing(since, found), found)) as changes:
-            async for change in changes:
-                yield change
-
-    async def paths(self, at: Cursor) -> Mapping[str, str]:
-        """Return every document's path and content hash; what was not read lately is read for it."""
-        found = await self._snapshot(at)
-        hashes: dict[str, str] = {}
-        async with closing(self._read(sorted(found.rows), found)) as changes:
-            async for change in changes:
-                if isinstance(change, Upsert):
-                    hashes[change.document.path] = content_digest(change.document.content)
-        return hashes
-
-    async def get(self, path: str, at: Cursor) -> Change:
-        """Return one document as it is now, or Delete when it is not in the snapshot or no longer there."""
-        found = await self._snapshot(at)
+    @contextlib.asynccontextmanager
+    async def _reading(self, found: Snapshot) -> AsyncIterator[Read]:
         async with self._open(found.project.name) as tracker:
-            return await self._document(tracker, found, path)
+            yield partial(self._document, tracker, found)
 
     async def _everything(self, tracker: Tracker) -> Snapshot:
         found = Snapshot(self._options.scope, await tracker.project(), self._now())
@@ -139,31 +112,6 @@ class IssuesCollector:
                 found.rows.pop(path, None)
             else:
                 found.rows[path] = row
-
-    async def _snapshot(self, cursor: Cursor) -> Snapshot:
-        found = await asyncio.to_thread(self._folder.load, cursor.value)
-        if found is None:
-            raise NotFound("the state of this source of issues is gone; sync it again")
-        return found
-
-    async def _differing(self, since: Cursor | None, found: Snapshot) -> list[str]:
-        before = await asyncio.to_thread(self._folder.load, since.value) if since is not None else None
-        readers = self._options.readers
-        old, new = before.digests(readers) if before is not None else {}, found.digests(readers)
-        return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
-
-    async def _read(self, paths: Sequence[str], found: Snapshot) -> AsyncIterator[Change]:
-        """Yield documents in order, a few read ahead."""
-        if not paths:
-            return
-        async with self._open(found.project.name) as tracker:
-
-            async def read(path: str) -> Change:
-                return await self._document(tracker, found, path)
-
-            async with closing(read_ahead(paths, read, _READ_AHEAD)) as changes:
-                async for change in changes:
-                    yield change
 
     async def _document(self, tracker: Tracker, at: Snapshot, path: str) -> Change:
         row = at.rows.get(path)

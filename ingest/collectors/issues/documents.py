@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Final
 
 from ingest.collectors.issues.body import read_body
 from ingest.collectors.issues.content import MERGE_REQUESTS, Project, Remark, Row, Thread
-from ingest.collectors.markdown_lines import code_span, heading_line, one_line
+from ingest.collectors.markdown_lines import code_span, heading_line, markdown_page, one_line
 from ingest.media_types import TICKET
 from shirabe.types import ABOVE, Acl, Document, document_id
 
@@ -22,12 +21,9 @@ def document_of(thread: Thread, row: Row, project: Project, source_id: str, acl:
     """Return a thread as a document, for whom the snapshot says."""
     sign = "!" if thread.kind == MERGE_REQUESTS else "#"
     title = f"{one_line(thread.title)} {sign}{thread.number}"
-    matter = [f"title: {json.dumps(title, ensure_ascii=False)}"]
-    if thread.labels:
-        matter.append(f"tags: {json.dumps(list(thread.labels), ensure_ascii=False)}")
     body = read_body(thread.text, 0)
     anchors: list[tuple[str, str]] = [(heading, "") for heading in body.headings]
-    parts = ["\n".join(("---", *matter, "---")), "\n".join(_facts(thread)), body.text]
+    parts = ["\n".join(_facts(thread)), body.text]
     if links := list(_links(thread)):
         anchors.append((_LINKS, ""))
         parts += [heading_line(1, _LINKS), "\n".join(links)]
@@ -45,7 +41,7 @@ def document_of(thread: Thread, row: Row, project: Project, source_id: str, acl:
         path=row.path,
         uri=thread.url,
         title=title,
-        content=("\n\n".join(part for part in parts if part) + "\n").encode("utf-8", "replace"),
+        content=markdown_page(title, thread.labels, parts).encode("utf-8", "replace"),
         media_type=TICKET,
         revision=row.updated,
         updated_at=thread.updated,

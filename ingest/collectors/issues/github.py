@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from ingest.collectors.issues.api import PAGE_SIZE, Rest, Tags, required
+from ingest.collectors.issues.api import PAGE_SIZE, Rest, Tags, labels_of, required
 from ingest.collectors.issues.content import ISSUES, PULLS, Project, Remark, Row, Thread
 from ingest.collectors.issues.references import closed_by, files_in
 from ingest.collectors.json_values import at, items, moment_of, text, whole
 from ingest.collectors.web import WebClient
-from shirabe.errors import NotFound
 
 _HEADERS: Final = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 _FILES_ANSWERS: Final = 5
@@ -87,12 +86,9 @@ class GitHub:
         return thread_of(issue, Parts(pull, comments, said, reviews, files, commits))
 
     async def _issue(self, number: int) -> Mapping[str, Any] | None:
-        try:
-            issue = required(await self._rest.one(f"{self._root}/issues/{number}"), "an issue")
-        except NotFound:
-            return None
+        issue = await self._rest.issue(f"{self._root}/issues/{number}")
         # One that was transferred is answered with the other repository's.
-        return issue if project_of(issue).lower() == self._name.lower() else None
+        return issue if issue is not None and project_of(issue).lower() == self._name.lower() else None
 
     async def _side(self, path: str, most: int = 100) -> list[Mapping[str, Any]]:
         return await self._rest.side(f"{self._root}/{path}", most)
@@ -130,7 +126,7 @@ def thread_of(issue: Mapping[str, Any], parts: Parts) -> Thread:
         updated=moment_of(at(issue, "updated_at")),
         state=_state(issue, parts.pull),
         url=text(issue, "html_url"),
-        labels=tuple(_label(one) for one in at(issue, "labels") or ()),
+        labels=labels_of(issue),
         milestone=text(issue, "milestone", "title"),
         assignees=tuple(text(one, "login") for one in items(at(issue, "assignees"))),
         branches=tuple(filter(None, (text(parts.pull, "head", "ref"), text(parts.pull, "base", "ref")))),
@@ -185,10 +181,6 @@ def _links(timeline: Iterable[Mapping[str, Any]], project: str) -> Iterator[tupl
 
 def _is_own(address: str, project: str) -> bool:
     return f"/repos/{project.lower()}/" in address.lower()
-
-
-def _label(label: Any) -> str:
-    return label if isinstance(label, str) else text(label, "name")
 
 
 def _first_line(message: str) -> str:

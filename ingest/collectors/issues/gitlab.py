@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from ingest.collectors.issues.api import PAGE_SIZE, Rest, Tags, required
+from ingest.collectors.issues.api import PAGE_SIZE, Rest, Tags, labels_of
 from ingest.collectors.issues.content import ISSUES, MERGE_REQUESTS, Project, Remark, Row, Thread
 from ingest.collectors.issues.references import closed_by, files_in
 from ingest.collectors.json_values import at, items, moment_of, text, whole
 from ingest.collectors.web import WebClient
-from shirabe.errors import InvalidInput, NotFound
+from shirabe.errors import InvalidInput
 
 _HEADERS: Final = {"Accept": "application/json"}
 _FILES_ANSWERS: Final = 5
@@ -70,13 +70,13 @@ class GitLab:
 
     async def row(self, kind: str, number: int) -> Row | None:
         """Return the row of one as it is now."""
-        found = await self._one(f"{self._root}/{kind}/{number}")
+        found = await self._rest.issue(f"{self._root}/{kind}/{number}")
         return row_of(kind, found) if found is not None else None
 
     async def thread(self, row: Row) -> Thread | None:
         """Return an issue or merge request as it is now."""
         place = f"{self._root}/{row.kind}/{row.number}"
-        found = await self._one(place)
+        found = await self._rest.issue(place)
         if found is None:
             return None
         notes = await self._rest.side(f"{place}/notes") if whole(found, "user_notes_count") else []
@@ -104,12 +104,6 @@ class GitLab:
                     raise
         async for row in self._rest.paged(path, params, tags):
             yield row
-
-    async def _one(self, place: str) -> Mapping[str, Any] | None:
-        try:
-            return required(await self._rest.one(place), "an issue")
-        except NotFound:
-            return None
 
 
 def row_of(kind: str, one: Mapping[str, Any]) -> Row:
@@ -147,7 +141,7 @@ def thread_of(kind: str, one: Mapping[str, Any], parts: Parts) -> Thread:
         updated=moment_of(at(one, "updated_at")),
         state=_state(one),
         url=text(one, "web_url"),
-        labels=tuple(label if isinstance(label, str) else text(label, "name") for label in at(one, "labels") or ()),
+        labels=labels_of(one),
         milestone=text(one, "milestone", "title"),
         assignees=tuple(text(person, "username") for person in items(at(one, "assignees"))),
         branches=tuple(filter(None, (text(one, "source_branch"), text(one, "target_branch")))),

@@ -14,18 +14,15 @@ from pydantic import SecretStr
 
 from ingest.collectors.issues.snapshot import Readers
 from ingest.collectors.selection import text_option
+from ingest.collectors.service_options import compare_every_option, require_known
 from ingest.collectors.web import allow_private_option, base_address, bearer
 from ingest.secrets import secret_text_option
-from ingest.units import UNIT
 from shirabe.errors import InvalidInput, NotFound
 from shirabe.types import Acl, Source, digest
 
 GITHUB: Final = "github"
 GITLAB: Final = "gitlab"
-_KNOWN: Final = frozenset(
-    {"service", "api", "token", "permissions", "confidential", "compare_minutes", "allow_private", "webhook_secret"}
-    | {UNIT}
-)
+_OWN: Final = ("service", "api", "confidential")
 _LISTS: Final = re.compile(r"(?:/-)?/(?:issues|pulls|merge_requests)/?$")
 _GITHUB_NAME: Final = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}")
 _GITLAB_NAME: Final = re.compile(r"[\w.-]{1,255}(?:/[\w.-]{1,255}){1,20}")
@@ -49,9 +46,7 @@ class Options:
     def of(cls, source: Source) -> Options:
         """Read the options of a source. Raises: InvalidInput, NotFound."""
         options = source.options
-        unknown = sorted(options.keys() - _KNOWN)
-        if unknown:
-            raise InvalidInput(f"unknown; known: {', '.join(sorted(_KNOWN))}", f"options.{unknown[0]}")
+        require_known(options, _OWN)
         allow_private = allow_private_option(options)
         service, api, name, export = "", "", "", None
         if source.location.startswith(("https://", "http://")):
@@ -68,7 +63,7 @@ class Options:
             export=export,
             headers=bearer(token) if token is not None else {},
             readers=_readers(source),
-            compare_every=_compare_every(options),
+            compare_every=compare_every_option(options, _COMPARE_MINUTES),
             allow_private=allow_private,
         )
 
@@ -112,10 +107,3 @@ def _readers(source: Source) -> Readers:
     # Whoever made the source's rule without thinking of it did not mean to show a private repository to everybody.
     is_meant = permissions == "source" or not source.acl.public
     return Readers(source.acl, source.acl if is_meant else Acl(), Acl(principals=tuple(sorted(set(names)))))
-
-
-def _compare_every(options: Mapping[str, Any]) -> timedelta:
-    minutes = options.get("compare_minutes", _COMPARE_MINUTES)
-    if not isinstance(minutes, int) or isinstance(minutes, bool) or minutes < 0:
-        raise InvalidInput("must be a number of minutes", "options.compare_minutes")
-    return timedelta(minutes=minutes)

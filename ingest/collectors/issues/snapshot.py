@@ -67,22 +67,11 @@ class Snapshot:
         return digest(*(f"{path}={value}" for path, value in sorted(self.digests(readers).items())))
 
 
-class SnapshotFolder(SnapshotFiles):
+class SnapshotFolder(SnapshotFiles[Snapshot]):
     """The snapshots of one source, and threads that were read. Methods block for a file's time.
 
     A service lets only so much be asked in an hour: a run that it cut short goes on with what is here.
     """
-
-    def load(self, cursor: str) -> Snapshot | None:
-        """Return a snapshot, None when it is not kept or of another version."""
-        try:
-            return _decoded(self.read(cursor))
-        except (ValueError, KeyError, TypeError):
-            return None
-
-    def latest(self) -> Snapshot | None:
-        """Return the snapshot that was kept last."""
-        return self.load(self.latest_cursor())
 
     def keep(self, snapshot: Snapshot, readers: Readers) -> str:
         """Keep a snapshot and return its cursor."""
@@ -117,6 +106,18 @@ class SnapshotFolder(SnapshotFiles):
                 if entry.name not in kept:
                     Path(entry.path).unlink(missing_ok=True)
 
+    def _decoded(self, value: Any) -> Snapshot:
+        if value["format"] != _FORMAT:
+            raise ValueError("another version's snapshot")
+        project = value["project"]
+        return Snapshot(
+            scope=value["scope"],
+            project=Project(project["name"], tuple(project["public"]), tuple(project["kinds"])),
+            compared=moment_of(value["compared"]),
+            rows={path: Row(**row) for path, row in value["rows"].items()},
+            tags=dict(value["tags"]),
+        )
+
     def _thread_path(self, row: Row) -> Path:
         return self._folder / "threads" / f"{row.mark}.json"
 
@@ -124,19 +125,6 @@ class SnapshotFolder(SnapshotFiles):
 def issues_folder(state_dir: Path, source_id: str, location: str) -> Path:
     """Return the folder of a source's snapshots."""
     return state_dir / "issues" / digest("issues", source_id, location)
-
-
-def _decoded(value: Mapping[str, Any]) -> Snapshot:
-    if value["format"] != _FORMAT:
-        raise ValueError("another version's snapshot")
-    project = value["project"]
-    return Snapshot(
-        scope=value["scope"],
-        project=Project(project["name"], tuple(project["public"]), tuple(project["kinds"])),
-        compared=moment_of(value["compared"]),
-        rows={path: Row(**row) for path, row in value["rows"].items()},
-        tags=dict(value["tags"]),
-    )
 
 
 def _thread(value: Mapping[str, Any]) -> Thread:

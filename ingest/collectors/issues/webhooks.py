@@ -5,16 +5,14 @@ A list of what changed does not tell of what was deleted; a webhook does, and ne
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from ingest.collectors.issues.content import ISSUES, MERGE_REQUESTS, PULLS
 from ingest.collectors.issues.snapshot import SnapshotFolder, issues_folder
-from ingest.collectors.json_values import at, whole
-from shirabe.errors import InvalidInput
-from shirabe.types import Source, digest
+from ingest.collectors.json_values import at, event_in, whole
+from shirabe.types import Source
 
 _GITLAB: Final = {"issue": ISSUES, "work_item": ISSUES, "merge_request": MERGE_REQUESTS}
 
@@ -26,22 +24,14 @@ def events_of(body: bytes) -> frozenset[str]:
 
     Raises: InvalidInput when the body is no event.
     """
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        raise InvalidInput("the body is not JSON") from None
-    if not isinstance(event, Mapping):
-        raise InvalidInput("the body is no event")
-    return frozenset(f"{kind}/{number}" for kind, number in _named(event) if number > 0)
+    return frozenset(f"{kind}/{number}" for kind, number in _named(event_in(body)) if number > 0)
 
 
 def remember(source: Source, state_dir: Path, paths: frozenset[str]) -> None:
     """Have the source's next sync look at what a webhook told of. Blocks for a file's time."""
     if paths:
-        # Told twice is told once.
-        name = digest("note", *sorted(paths))
         folder = SnapshotFolder(issues_folder(state_dir, source.source_id, source.location))
-        folder.tell(name, {"paths": sorted(paths)})
+        folder.tell({"paths": sorted(paths)})
 
 
 def _named(event: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
