@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.cache import EmbeddingCache, cache_key
@@ -32,6 +32,7 @@ class CachedEmbedder:
         self._cache = cache
         self._first_wait_s = first_wait_s
         self._info: ModelInfo | None = None
+        self._asked: dict[str, asyncio.Future[None]] = {}
         self.counts = Counts()
 
     async def info(self) -> ModelInfo:
@@ -48,18 +49,39 @@ class CachedEmbedder:
         model = await self.info()
         keys = [cache_key(text, model, kind, outputs) for text in texts]
         wanted = dict(zip(keys, texts, strict=True))
-        known = await asyncio.to_thread(self._cache.get, list(wanted))
-        missing = [key for key in wanted if key not in known]
-        if missing:
-            fresh = await self._ask([wanted[key] for key in missing], kind, outputs)
-            if len(fresh) != len(missing):
-                raise Unavailable(f"the embedder gave {len(fresh)} embeddings for {len(missing)} texts")
-            new = dict(zip(missing, fresh, strict=True))
+        found: dict[str, Embedding] = {}
+        embedded = 0
+        while left := {key: text for key, text in wanted.items() if key not in found}:
+            # Another call may be asking for the same: wait for what it gets, and ask for what it did not.
+            if awaited := {self._asked[key] for key in left if key in self._asked}:
+                await asyncio.wait(awaited)
+            found |= await asyncio.to_thread(self._cache.get, list(left))
+            mine = {key: text for key, text in left.items() if key not in found and key not in self._asked}
+            found |= await self._embedded(mine, kind, outputs)
+            embedded += len(mine)
+        self.counts.embedded += embedded
+        self.counts.cached += len(texts) - embedded
+        return [found[key] for key in keys]
+
+    async def _embedded(
+        self, texts: Mapping[str, str], kind: TextKind, outputs: Collection[Output]
+    ) -> dict[str, Embedding]:
+        """Embed what nobody else is asking for, and keep it."""
+        if not texts:
+            return {}
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked |= dict.fromkeys(texts, done)
+        try:
+            fresh = await self._ask(list(texts.values()), kind, outputs)
+            if len(fresh) != len(texts):
+                raise Unavailable(f"the embedder gave {len(fresh)} embeddings for {len(texts)} texts")
+            new = dict(zip(texts, fresh, strict=True))
             await asyncio.to_thread(self._cache.put, new)
-            known |= new
-        self.counts.embedded += len(missing)
-        self.counts.cached += len(texts) - len(missing)
-        return [known[key] for key in keys]
+            return new
+        finally:
+            for key in texts:
+                del self._asked[key]
+            done.set_result(None)
 
     async def _ask(self, texts: list[str], kind: TextKind, outputs: Collection[Output]) -> list[Embedding]:
         wait_s = self._first_wait_s

@@ -116,7 +116,8 @@ class ChangePlanner:
             case Upsert(document):
                 if known.settles(document):
                     return None
-                return await self._settlement.begin(document.path, document.doc_id, document)
+                is_known = document.path in known.entries
+                return await self._settlement.begin(document.path, document.doc_id, document, known=is_known)
             case Failure(path, reason, revision):
                 await self._settlement.fail([Failed(path, reason, revision, retry=True)])
             case Skip(path) | Delete(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -59,10 +60,28 @@ class Tally:
 
 async def cut(work: Work, chunker: Chunker) -> Plan:
     """Return the plan for a document. Raises: InvalidInput with the place in the file."""
-    document = work.document
+    [plan] = await _cut_all([work], chunker)
+    return plan
+
+
+async def cut_each(works: Sequence[Work], chunker: Chunker, stamp: str) -> list[Plan | Failed]:
+    """Return each document's plan, or why there is none. Raises: Transient errors only."""
+    try:
+        return list(await _cut_all(works, chunker))
+    except Transient:
+        raise
+    except Exception:  # each alone then: the others are not to pay for the one
+        return [await cut_or_fail(work, chunker, stamp) for work in works]
+
+
+async def _cut_all(works: Sequence[Work], chunker: Chunker) -> list[Plan]:
+    chunks = iter(await chunker.chunk([work.document for work in works if work.document is not None]))
+    return [_plan(work, work.document, next(chunks) if work.document is not None else ()) for work in works]
+
+
+def _plan(work: Work, document: Document | None, chunks: Sequence[Chunk]) -> Plan:
     if document is None:
         return Plan(work.path, work.doc_id, None, "", (), work.held)
-    [chunks] = await chunker.chunk([document])
     title = document.title or (str(chunks[0].meta.get("title", "")) if chunks else "")
     return Plan(
         path=work.path,

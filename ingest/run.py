@@ -16,9 +16,9 @@ from ingest.cached_embedder import CachedEmbedder
 from ingest.ledger import Ledger
 from ingest.ledger_rows import Scope
 from ingest.pipeline import WritePipeline
-from ingest.plan import Plan, Tally, Work, cut_or_fail
+from ingest.plan import Plan, Tally, Work, cut_each
 from ingest.settlement import Settlement
-from ingest.streams import closing
+from ingest.streams import closing, gathered
 from shirabe.errors import PartialWrite, Unavailable
 from shirabe.protocols import Chunker, Embedder, Store
 from shirabe.settings import Settings
@@ -27,6 +27,7 @@ from shirabe.types import Source, SyncReport, digest
 _log = structlog.get_logger(__name__)
 _FORMAT = "1"
 _DELETE_BATCH = 1_000
+_CUT_TOGETHER = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,13 @@ class Run:
 
     async def plans(self, works: AsyncIterator[Work]) -> AsyncIterator[Plan]:
         """Cut documents into chunks; those that cannot be cut are recorded as failures. Raises: Transient errors."""
-        async with closing(works) as stream:
-            async for work in stream:
-                plan = await cut_or_fail(work, self.parts.chunker, self.stamp)
-                if isinstance(plan, Plan):
-                    yield plan
-                else:
-                    await self.settlement.fail([plan])
+        async with closing(gathered(works, _CUT_TOGETHER)) as batches:
+            async for batch in batches:
+                for plan in await cut_each(batch, self.parts.chunker, self.stamp):
+                    if isinstance(plan, Plan):
+                        yield plan
+                    else:
+                        await self.settlement.fail([plan])
 
     async def write(self, plans: AsyncIterator[Plan], on_progress: Callable[[], None]) -> None:
         """Bring plans into the store. Raises: Unavailable, Overloaded, Timeout."""

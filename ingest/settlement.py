@@ -31,9 +31,12 @@ class Settlement:
         """How many documents were begun and are neither settled nor failed."""
         return len(self._begun)
 
-    async def begin(self, path: str, doc_id: str, document: Document | None) -> Work:
-        """Return the work on a document that is to be written, or taken out when `document` is None."""
-        held = await asyncio.to_thread(self._ledger.chunk_ids, self._scope, path)
+    async def begin(self, path: str, doc_id: str, document: Document | None, *, known: bool = True) -> Work:
+        """Return the work on a document that is to be written, or taken out when `document` is None.
+
+        One that is not `known` to the ledger, settled or intended, holds no chunks.
+        """
+        held = await asyncio.to_thread(self._ledger.chunk_ids, self._scope, path) if known else ()
         self._begun.add(path)
         return Work(path, doc_id, document, tuple(sorted(held)))
 

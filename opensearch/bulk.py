@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from opensearchpy import AsyncOpenSearch
 
 from opensearch.client import asking, reason_of
 from opensearch.documents import document_of
+from opensearch.smile import CONTENT_TYPE, SEPARATOR, encode
 from shirabe.errors import Overloaded, PartialWrite
 from shirabe.types import Record
 
@@ -41,7 +41,7 @@ DEFAULT_RETRIES: Final = Retries()
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One item of a bulk: the chunk it is about, and its lines of NDJSON."""
+    """One item of a bulk: the chunk it is about, and its documents in Smile, each with its separator."""
 
     chunk_id: str
     payload: bytes
@@ -140,8 +140,13 @@ async def _send_once(client: AsyncOpenSearch, alias: str, actions: Sequence[Acti
     body = b"".join(action.payload for action in actions)
     try:
         with asking():
-            answer = await client.bulk(
-                body=body, index=alias, params={"require_alias": "true"}, request_timeout=timeout_s
+            # Not by `client.bulk`, which ends every body with a line feed.
+            answer = await client.transport.perform_request(
+                "POST",
+                f"/{alias}/_bulk",
+                params={"require_alias": "true", "request_timeout": timeout_s},
+                body=body,
+                headers={"content-type": CONTENT_TYPE, "accept": "application/json"},
             )
     except Overloaded as error:
         return [Outcome(error.message, transient=True)] * len(actions)
@@ -155,6 +160,4 @@ def _address(chunk_id: str, version: int) -> dict[str, Any]:
 
 
 def _line(value: Mapping[str, Any]) -> bytes:
-    # A lone surrogate (a broken escape in a JSON file) would make the engine refuse the whole bulk.
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace") + b"\n"
+    return encode(value) + SEPARATOR

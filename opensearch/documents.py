@@ -56,16 +56,17 @@ def document_of(record: Record) -> dict[str, Any]:
     return body
 
 
-def passage_weights(sparse: Mapping[int, float]) -> dict[str, float]:
+def passage_weights(sparse: Mapping[int, float]) -> dict[str, np.float32]:
     """Return the features to index: the heaviest, normalised by the passage's whole weight; none at or below zero."""
-    positive = {token: weight for token, weight in sparse.items() if weight > 0}
-    if not positive:
-        return {}
-    scale = sum(positive.values()) ** LENGTH_EXPONENT
-    heaviest = sorted(positive.items(), key=lambda item: (-item[1], item[0]))[:MAX_FEATURES]
-    # Four digits are finer than the nine significant bits that the engine keeps.
-    features = {str(token): float(f"{weight / scale:.4g}") for token, weight in heaviest}
-    return {token: weight for token, weight in features.items() if weight > SMALLEST_FEATURE}
+    tokens = np.fromiter(sparse.keys(), np.int64, len(sparse))
+    weights = np.fromiter(sparse.values(), np.float64, len(sparse))
+    scale = weights[weights > 0].sum() ** LENGTH_EXPONENT
+    heaviest = np.lexsort((tokens, -weights))[:MAX_FEATURES]
+    tokens, weights = tokens[heaviest], weights[heaviest]
+    # What is positive may be too small, or nothing, in the engine's precision.
+    features = np.divide(weights, scale, where=weights > 0, out=np.zeros_like(weights)).astype(np.float32)
+    kept = features > SMALLEST_FEATURE
+    return dict(zip(map(str, tokens[kept].tolist()), features[kept], strict=True))
 
 
 def stored_of(hit: Mapping[str, Any], dim: int) -> Stored:
@@ -102,8 +103,7 @@ def _vectors(chunk_id: str, embedding: Embedding) -> dict[str, Any]:
     if embedding.dense is not None:
         if not np.isfinite(embedding.dense).all():
             raise InvalidInput("the dense vector holds a value that is not finite", chunk_id)
-        # Rounding to the precision of float32 halves the JSON against repr of the widened double.
-        vectors["dense"] = [float(f"{value:.7g}") for value in embedding.dense.tolist()]
+        vectors["dense"] = embedding.dense
     if embedding.sparse is not None:
         features = passage_weights(embedding.sparse)
         if features:

@@ -46,7 +46,7 @@ class StructureChunker:
 
         Raises: InvalidInput with the place in the file.
         """
-        return [await asyncio.to_thread(self._chunk, document) for document in documents]
+        return await asyncio.to_thread(lambda: [self._chunk(document) for document in documents])
 
     def _chunk(self, document: Document) -> list[Chunk]:
         whole = document.meta.get(UNIT) == WHOLE_DOCUMENT

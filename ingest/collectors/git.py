@@ -11,19 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ingest.collectors.git_files import FileReader, Read
 from ingest.collectors.git_mirror import GitMirror
 from ingest.collectors.git_process import Blobs, GitRefused
 from ingest.collectors.git_refs import refs_option
-from ingest.collectors.git_tree import FILES, Entry, tree
+from ingest.collectors.git_tree import NOTHING, Entry, tree
 from ingest.collectors.openapi_gather import INVOLVED_SUFFIXES, CommitFiles
-from ingest.collectors.selection import content_digest, selection_of, sort_content, text_option
+from ingest.collectors.selection import content_digest, selection_of, text_option
 from ingest.streams import closing
 from ingest.versions import VERSION, versioned
 from shirabe.errors import NotFound
 from shirabe.types import Change, Cursor, Delete, Document, Skip, Source, Upsert, document_id
-
-_LINK, _SUBMODULE = "120000", "160000"
-_NOTHING = "000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +76,19 @@ class GitCollector:
         async with self._mirror.git.blobs() as blobs:
             for step in await self._steps(since, until):
                 written = await self._written_at(step.until)
-                async with closing(self._entries(step)) as entries:
-                    async for entry in entries:
-                        yield await self._change(entry, step, written, blobs)
+                async with closing(self._reader(step.until, blobs).read(self._entries(step))) as files:
+                    async for entry, read in files:
+                        yield self._change(entry, read, step, written)
 
     async def paths(self, at: Cursor) -> Mapping[str, str]:
         """Return every document's path and content hash at a cursor."""
         found: dict[str, str] = {}
         async with self._mirror.git.blobs() as blobs:
             for step in await self._steps(None, at):
-                async with closing(self._entries(step)) as entries:
-                    async for entry in entries:
-                        read = await self._read(entry, step.until, blobs)
-                        if not isinstance(read, str):
-                            found[versioned(step.version, entry.path)] = content_digest(read[0])
+                async with closing(self._reader(step.until, blobs).read(self._entries(step))) as files:
+                    async for entry, read in files:
+                        if not read.refusal:
+                            found[versioned(step.version, entry.path)] = content_digest(read.content)
         return found
 
     async def get(self, path: str, at: Cursor) -> Change:
@@ -102,12 +99,14 @@ class GitCollector:
             return Delete(path)
         if refusal := self._selection.refusal(inner, 0):
             return Skip(path, refusal)
-        async with closing(tree(self._mirror.git, commit, inner)) as entries:
-            found = [entry async for entry in entries if entry.path == inner]
-        if not found:
-            return Delete(path)
+        step = _Step(version, "", commit)
         async with self._mirror.git.blobs() as blobs:
-            return await self._change(found[0], _Step(version, "", commit), await self._written_at(commit), blobs)
+            listing = self._reader(commit, blobs).read(tree(self._mirror.git, commit, inner))
+            async with closing(listing) as files:
+                async for entry, read in files:
+                    if entry.path == inner:
+                        return self._change(entry, read, step, await self._written_at(commit))
+        return Delete(path)
 
     async def _versions(self, cursor: Cursor) -> Mapping[str, str] | None:
         """Return the commit of every version at a cursor, None when the mirror does not have them."""
@@ -164,14 +163,12 @@ class GitCollector:
             raise NotFound(f"commit {commit} is not in the mirror: {error.detail}") from None
         return datetime.fromtimestamp(int(seconds), UTC)
 
-    async def _change(self, entry: Entry, step: _Step, written: datetime, blobs: Blobs) -> Change:
+    def _change(self, entry: Entry, read: Read, step: _Step, written: datetime) -> Change:
         path, commit = versioned(step.version, entry.path), step.until
-        if entry.mode == _NOTHING:
+        if entry.mode == NOTHING:
             return Delete(path)
-        read = await self._read(entry, commit, blobs)
-        if isinstance(read, str):
-            return Skip(path, read)
-        content, media_type = read
+        if read.refusal:
+            return Skip(path, read.refusal)
         return Upsert(
             Document(
                 doc_id=document_id(self._source.source_id, path),
@@ -179,8 +176,8 @@ class GitCollector:
                 path=path,
                 uri=self._mirror.uri(entry.path, commit),
                 title="",
-                content=content,
-                media_type=media_type,
+                content=read.content,
+                media_type=read.media_type,
                 revision=commit,
                 updated_at=written,
                 acl=self._source.acl,
@@ -188,21 +185,8 @@ class GitCollector:
             )
         )
 
-    async def _read(self, entry: Entry, commit: str, blobs: Blobs) -> tuple[bytes, str] | str:
-        """Return a file's bytes and media type, or why it is left out; an API description with the files it needs."""
-        if entry.mode == _LINK:
-            return "a symbolic link"
-        if entry.mode == _SUBMODULE:
-            return "a submodule"
-        if entry.mode not in FILES:
-            return f"unknown file mode {entry.mode}"
-        if refusal := self._selection.refusal(entry.path, max(entry.size, 0)):
-            return refusal
-        if entry.size < 0 and (refusal := self._selection.refusal(entry.path, await blobs.size(entry.blob))):
-            return refusal
-        content = await blobs.read(entry.blob)
-        sort = sort_content(entry.path, content)
-        return sort.refusal or await self._files_of(commit).whole(entry.path, content, sort.media_type, blobs)
+    def _reader(self, commit: str, blobs: Blobs) -> FileReader:
+        return FileReader(blobs, self._selection, self._files_of(commit))
 
     def _files_of(self, commit: str) -> CommitFiles:
         if self._files is None or self._files[0] != commit:

@@ -168,7 +168,7 @@ class Git:
 
 
 class Blobs:
-    """Reads objects through one long-lived `git cat-file` process, one request at a time."""
+    """Reads objects through one long-lived `git cat-file` process. At most some hundred may be asked for at once."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is None or process.stdout is None:
@@ -177,29 +177,40 @@ class Blobs:
 
     async def kind(self, object_id: str) -> str:
         """Return what an object is (`commit`, `blob`, ...), the empty string for one that is not in the mirror."""
-        header = await self._answer("info", object_id)
+        await self._ask("info", [object_id])
+        header = (await _bounded(self._answers.readline())).split()
         return header[1].decode("ascii") if len(header) == 3 else ""
 
-    async def size(self, object_id: str) -> int:
-        """Return an object's size, bytes. Raises: Unavailable when it is not in the mirror."""
-        return int((await self._ask("info", object_id))[2])
+    async def sizes(self, object_ids: Sequence[str]) -> list[int]:
+        """Return the sizes of objects, bytes. Raises: Unavailable when one is not in the mirror."""
+        await self._ask("info", object_ids)
+        return [int((await self._header(name))[2]) for name in object_ids]
 
     async def read(self, object_id: str) -> bytes:
         """Return an object's content. Raises: Unavailable when it is not in the mirror."""
-        header = await self._ask("contents", object_id)
+        [content] = await self.read_all([object_id])
+        return content
+
+    async def read_all(self, object_ids: Sequence[str]) -> list[bytes]:
+        """Return the contents of objects. Raises: Unavailable when one is not in the mirror."""
+        await self._ask("contents", object_ids)
+        return [await self._content(name) for name in object_ids]
+
+    async def _ask(self, command: str, object_ids: Sequence[str]) -> None:
+        # All at once: the answers wait in the pipe while the next are looked for.
+        self._requests.write("".join(f"{command} {name}\n" for name in object_ids).encode())
+        await _bounded(self._requests.drain())
+
+    async def _content(self, object_id: str) -> bytes:
+        header = await self._header(object_id)
         content = await _bounded(self._answers.readexactly(int(header[2]) + 1))
         return content[:-1]
 
-    async def _ask(self, command: str, object_id: str) -> list[bytes]:
-        header = await self._answer(command, object_id)
+    async def _header(self, object_id: str) -> list[bytes]:
+        header = (await _bounded(self._answers.readline())).split()
         if len(header) != 3:
             raise Unavailable(f"object {object_id} is missing from the mirror")
         return header
-
-    async def _answer(self, command: str, object_id: str) -> list[bytes]:
-        self._requests.write(f"{command} {object_id}\n".encode())
-        await _bounded(self._requests.drain())
-        return (await _bounded(self._answers.readline())).split()
 
 
 async def _split(process: asyncio.subprocess.Process, command: str) -> AsyncIterator[bytes]:

@@ -10,6 +10,8 @@ from ingest.collectors.git_process import Git
 
 FILES: Final = ("100644", "100755", "100664")
 """The modes of regular files."""
+NOTHING: Final = "000000"
+"""The mode, in a difference, of what is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,113 @@
+"""JSON documents in the engine's binary form: a vector's floats are copied instead of printed and parsed.
+
+Smile, as https://github.com/FasterXML/smile-format-specification describes it, without shared names and values: what
+the engine takes in bulks beside JSON. `knn_vector` takes base64 from OpenSearch 3.8 on only.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from shirabe.errors import InvalidInput
+from shirabe.types import Floats
+
+CONTENT_TYPE: Final = "application/smile"
+SEPARATOR: Final = b"\xff"
+"""Stands between the documents of a bulk, and nowhere in one."""
+
+_HEADER: Final = b":)\n\x00"
+_END_OF_TEXT: Final = b"\xfc"
+_SHORT_ASCII_BYTES: Final = 32
+_SHORT_NAME_BYTES: Final = 64
+_FLOAT: Final = 0x28
+_FLOAT_BYTES: Final = 6
+_SEVEN_BITS: Final = np.array([28, 21, 14, 7, 0], np.uint32)
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """Return a document of text, numbers, truth values, nothing, lists and mappings; float32 also in arrays (n,).
+
+    Raises: InvalidInput for an integer of more than 64 bits.
+    """
+    return _HEADER + _value(document)
+
+
+def _value(value: Any) -> bytes:
+    if isinstance(value, np.ndarray):
+        return b"\xf8" + _floats(value).tobytes() + b"\xf9"
+    if isinstance(value, np.float32):
+        return _floats(np.array([value])).tobytes()
+    match value:
+        case str():
+            return _text(value)
+        case bool():
+            return b"\x23" if value else b"\x22"
+        case int():
+            return _integer(value)
+        case float():
+            bits = int.from_bytes(struct.pack(">d", value))
+            return b"\x29" + bytes((bits >> at) & 0x7F for at in range(63, -1, -7))
+        case None:
+            return b"\x21"
+        case Mapping():
+            return b"\xfa" + _members(value) + b"\xfb"
+        case list() | tuple():
+            return b"\xf8" + b"".join([_value(item) for item in value]) + b"\xf9"
+    raise TypeError(f"no JSON value: {type(value).__name__}")
+
+
+def _members(value: Mapping[str, Any]) -> bytes:
+    if value and all(type(item) is np.float32 for item in value.values()):
+        rows = _floats(np.fromiter(value.values(), np.float32, len(value))).tobytes()
+        ends = range(_FLOAT_BYTES, len(rows) + 1, _FLOAT_BYTES)
+        return b"".join([_name(name) + rows[end - _FLOAT_BYTES : end] for name, end in zip(value, ends, strict=True)])
+    return b"".join([_name(name) + _value(item) for name, item in value.items()])
+
+
+@lru_cache(maxsize=1 << 16)
+def _name(name: str) -> bytes:
+    data = name.encode("utf-8", "replace")
+    if not data:
+        return b"\x20"
+    if data.isascii() and len(data) <= _SHORT_NAME_BYTES:
+        return bytes((0x7F + len(data),)) + data
+    return b"\x34" + data + _END_OF_TEXT
+
+
+def _text(text: str) -> bytes:
+    # A lone surrogate (a broken escape in a JSON file) would make the engine refuse the whole bulk.
+    data = text.encode("utf-8", "replace")
+    if not data:
+        return b"\x20"
+    if not data.isascii():
+        return b"\xe4" + data + _END_OF_TEXT
+    if len(data) <= _SHORT_ASCII_BYTES:
+        return bytes((0x3F + len(data),)) + data
+    return b"\xe0" + data + _END_OF_TEXT
+
+
+def _integer(value: int) -> bytes:
+    if not -(1 << 63) <= value < 1 << 63:
+        raise InvalidInput("an integer of more than 64 bits")
+    token = b"\x24" if -(1 << 31) <= value < 1 << 31 else b"\x25"
+    zigzag = (value << 1) ^ (value >> 63)
+    tail = bytearray((0x80 | (zigzag & 0x3F),))
+    zigzag >>= 6
+    while zigzag:
+        tail.append(zigzag & 0x7F)
+        zigzag >>= 7
+    return token + bytes(reversed(tail))
+
+
+def _floats(values: Floats) -> np.ndarray:
+    """Return each float32 as its token and five groups of seven bits, (n, 6)."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    rows = np.empty((len(bits), _FLOAT_BYTES), np.uint8)
+    rows[:, 0] = _FLOAT
+    rows[:, 1:] = (bits[:, None] >> _SEVEN_BITS) & 0x7F
+    return rows
