@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from shirabe.types import Acl, Hit, Mode, Query, Rerank, SearchResult
+from shirabe.types import Acl, Hit, Mode, Query, Recognised, Rerank, SearchResult
 
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
 Line = Annotated[str, StringConstraints(max_length=1_000, pattern=NO_CONTROL)]
@@ -108,11 +108,51 @@ class HitBody(BaseModel):
         )
 
 
+class TermBody(BaseModel):
+    """A term of the glossary that the query names."""
+
+    ja: str
+    en: str
+    reading: str
+    abbreviations: list[str]
+    synonyms: list[str]
+    forbidden: list[str] = Field(description="Names not to write")
+    definition: str
+    scope: str
+    also_searched: list[str] = Field(description="Names of the term that were searched for besides the query")
+    chunk_id: str
+    doc_id: str
+    source: str
+    uri: str
+    locator: str
+
+    @classmethod
+    def of(cls, recognised: Recognised) -> Self:
+        """Return the body of a recognised term."""
+        term, stored = recognised.term, recognised.stored
+        return cls(
+            ja=term.ja,
+            en=term.en,
+            reading=term.reading,
+            abbreviations=list(term.abbreviations),
+            synonyms=list(term.synonyms),
+            forbidden=list(term.forbidden),
+            definition=term.definition,
+            scope=term.scope,
+            also_searched=list(recognised.others),
+            chunk_id=stored.chunk.chunk_id,
+            doc_id=stored.chunk.doc_id,
+            source=stored.source_id,
+            uri=stored.uri,
+            locator=stored.chunk.locator,
+        )
+
+
 class SearchAnswer(BaseModel):
     """What a search returns."""
 
     hits: list[HitBody]
-    glossary: list[dict[str, Any]] = Field(description="Glossary entries that the query names")
+    glossary: list[TermBody] = Field(description="Terms of the glossary that the query names")
     took_ms: float
     stages_ms: dict[str, float]
     generation: str = Field(description="The index generation that answered")
@@ -123,7 +163,7 @@ class SearchAnswer(BaseModel):
         """Return the body of a result."""
         return cls(
             hits=[HitBody.of(hit, explain=explain) for hit in result.hits],
-            glossary=[],
+            glossary=[TermBody.of(item) for item in result.glossary],
             took_ms=round(result.took_ms, 2),
             stages_ms={name: round(took, 2) for name, took in result.stages_ms.items()},
             generation=result.generation,

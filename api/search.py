@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from api.arrangement import Ranked, by_page, diverse, page_keys, together
+from api.glossary import expanded, recognise
 from api.limits import checked
 from api.rerank import ForeignTokens, LateWeights, combine, late_scores
 from api.stages import Progress, StageTimeouts, within
@@ -17,7 +18,7 @@ from shirabe.errors import Forbidden, InvalidInput, NotFound, Transient, Unavail
 from shirabe.fusion import reciprocal_rank_fusion
 from shirabe.protocols import Embedder, Reranker, Store
 from shirabe.settings import SearchSettings
-from shirabe.types import Embedding, Floats, Hit, LegHit, Output, Query, Rerank, SearchResult
+from shirabe.types import Embedding, Floats, Hit, LegHit, Output, Query, Recognised, Rerank, SearchResult
 
 CROSS_DEPTH = 20
 """Candidates that late interaction finds worth a cross-encoder."""
@@ -63,7 +64,10 @@ class SearchPath:
         query = checked(query, self._settings)
         progress = Progress()
         rerank = self._rerank_of(query, progress)
-        embedding = await self._embed(query, rerank, progress)
+        embedding, glossary = await asyncio.gather(
+            self._embed(query, rerank, progress), self._recognise(query, progress)
+        )
+        query = replace(query, also=expanded(glossary))
         with progress.stage("legs"):
             asked = self._askable(query, embedding)
             legs, generation = await asyncio.gather(
@@ -79,7 +83,7 @@ class SearchPath:
         shown = await self._highlighted(query, await self._arrange(query, ranked, progress), progress)
         hits = tuple(Hit(item.stored, item.score, rank, item.legs) for rank, item in enumerate(shown, start=1))
         degraded = tuple(dict.fromkeys(progress.degraded))
-        return SearchResult(hits, progress.took_ms, progress.stages_ms, generation, degraded)
+        return SearchResult(hits, progress.took_ms, progress.stages_ms, generation, degraded, glossary)
 
     def _rerank_of(self, query: Query, progress: Progress) -> Rerank:
         if query.rerank == "auto":
@@ -118,6 +122,12 @@ class SearchPath:
         if query.rerank == "late" and "tokens" not in outputs:
             progress.degraded.append("rerank")
         return (await self._embedder.embed([query.text], "query", outputs))[0] if outputs else None
+
+    async def _recognise(self, query: Query, progress: Progress) -> tuple[Recognised, ...]:
+        if "lexical" not in self._legs_of(query):
+            return ()
+        with progress.stage("glossary"):
+            return await self._ask_store(recognise(query, self._store))
 
     def _askable(self, query: Query, embedding: Embedding | None) -> list[str]:
         """Return the legs of the mode that this query can be asked of: a leg needs its part of the embedding."""

@@ -1,4 +1,4 @@
-"""How text becomes terms: four analyzers over one NFKC character filter.
+"""How text becomes terms: five analyzers over one NFKC character filter.
 
 The engine's ICU plugin is not needed: the compatibility forms that occur in Japanese documents are folded by a
 `mapping` character filter generated here from Python's own Unicode tables. A character filter keeps offsets into the
@@ -8,14 +8,16 @@ original, so what is shown and highlighted is what the author wrote.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-ANALYZER_VERSION = "2"
+ANALYZER_VERSION = "3"
 """Recorded in every index generation; raise it with any change to the terms below."""
 
 KUROMOJI = "shirabe_kuromoji"
 BIGRAM = "shirabe_bigram"
+READING = "shirabe_reading"
 ENGLISH = "shirabe_english"
 IDENTIFIERS = "shirabe_identifiers"
 
@@ -29,6 +31,9 @@ _COMPATIBILITY_BLOCKS = (
 )
 _COMPOSED_BLOCKS = (range(0x00C0, 0x0180), range(0x3040, 0x3100))  # accented Latin, voiced kana
 _VOICING_MARKS = {"\u3099": "\uff9e", "\u309a": "\uff9f"}  # combining mark -> its half-width form
+
+# 取り消し, 取消し and 取消 share 取消 when what is written between the verbs of a compound is left out; no particle is.
+_INNER_OKURIGANA = r"(?<=\p{IsHan})[いきぎしちみびりえけげせてねべめれ](?=\p{IsHan})"
 
 _WORD = r"[A-Za-z0-9_]+"
 _LATIN_WORD = r"[\p{IsLatin}\p{N}]+(?:['’][\p{IsLatin}]+)?"
@@ -61,7 +66,10 @@ def nfkc_mappings() -> tuple[str, ...]:
 def analysis() -> dict[str, Any]:
     """Return the `analysis` section of the index settings."""
     return {
-        "char_filter": {"nfkc": {"type": "mapping", "mappings": list(nfkc_mappings())}},
+        "char_filter": {
+            "nfkc": {"type": "mapping", "mappings": list(nfkc_mappings())},
+            "inner_okurigana": {"type": "pattern_replace", "pattern": _INNER_OKURIGANA, "replacement": ""},
+        },
         "tokenizer": {
             # Compounds are cut and not kept whole: kept, a query for one would demand all of its parts.
             "kuromoji_search": {"type": "kuromoji_tokenizer", "mode": "search", "discard_compound_token": True},
@@ -72,6 +80,9 @@ def analysis() -> dict[str, Any]:
             "cjk_bigrams": {"type": "cjk_bigram"},
             "cjk_only": {"type": "pattern_replace", "pattern": r"^[^\p{IsHan}\p{IsHiragana}\p{IsKatakana}ー々]+$"},
             "not_empty": {"type": "length", "min": 1},
+            "reading": {"type": "kuromoji_readingform", "use_romaji": False},
+            # One syllable is the reading of too much.
+            "syllables": {"type": "length", "min": 2},
             "english_possessive": {"type": "stemmer", "language": "possessive_english"},
             "english_stop": {"type": "stop", "stopwords": "_english_"},
             "english_stem": {"type": "stemmer", "language": "english"},
@@ -107,15 +118,21 @@ def analysis() -> dict[str, Any]:
                 # Without it "the" alone makes any English text an answer to any English question.
                 "english_stop",
             ),
-            BIGRAM: _analyzer("standard", "lowercase", "cjk_bigrams", "cjk_only", "not_empty"),
+            BIGRAM: _analyzer(
+                "standard", "lowercase", "cjk_bigrams", "cjk_only", "not_empty", before=["inner_okurigana"]
+            ),
+            # 子ども and 子供, 行う and 行なう, ごみ and ゴミ sound alike.
+            READING: _analyzer(
+                "kuromoji_search", "kuromoji_part_of_speech", "reading", "kuromoji_stemmer", "cjk_only", "syllables"
+            ),
             ENGLISH: _analyzer("latin_words", "english_possessive", "lowercase", "english_stop", "english_stem"),
             IDENTIFIERS: _analyzer("code_words", "identifier_forms", "not_empty"),
         },
     }
 
 
-def _analyzer(tokenizer: str, *filters: str) -> dict[str, Any]:
-    return {"type": "custom", "char_filter": ["nfkc"], "tokenizer": tokenizer, "filter": list(filters)}
+def _analyzer(tokenizer: str, *filters: str, before: Sequence[str] = ()) -> dict[str, Any]:
+    return {"type": "custom", "char_filter": ["nfkc", *before], "tokenizer": tokenizer, "filter": list(filters)}
 
 
 def _escaped(text: str) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from shirabe.errors import InvalidInput
-from shirabe.types import Bytes, Chunk, Embedding, Record, Stored
+from shirabe.names import name_key
+from shirabe.types import Bytes, Chunk, Embedding, Record, Stored, Term
 from shirabe.versions import version_key
 
 MAX_FEATURES = 128
@@ -52,6 +53,9 @@ def document_of(record: Record) -> dict[str, Any]:
         "public": document.acl.public,
         "meta": dict(chunk.meta),
     }
+    if "term" in chunk.meta:
+        keys = (name_key(name) for name in Term.of_meta(chunk.meta["term"]).names)
+        body["term_names"] = sorted({key for key in keys if key})
     body.update(_vectors(chunk.chunk_id, embedding))
     return body
 

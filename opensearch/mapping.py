@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from opensearch.analysis import ANALYZER_VERSION, BIGRAM, ENGLISH, IDENTIFIERS, KUROMOJI, analysis
+from opensearch.analysis import ANALYZER_VERSION, BIGRAM, ENGLISH, IDENTIFIERS, KUROMOJI, READING, analysis
 from shirabe.types import ModelInfo
 
 SHOWN_FIELDS = (
@@ -63,8 +63,9 @@ def index_body(model: ModelInfo, chunker_version: str, *, single_node: bool) -> 
                 "knn": True,
                 "number_of_shards": 1,
                 **copies,
-                # Explicit, or the engine stops refreshing after 30 s without a search.
-                "refresh_interval": "1s",
+                # Explicit, or the engine stops refreshing after 30 s without a search. Every run ends with a refresh of
+                # its own; in a long one, a segment a second would be merged, and its graph built, again and again.
+                "refresh_interval": "30s",
                 # Tombstones outlive any late writer of an older version.
                 "gc_deletes": "1h",
                 "query": {"default_field": ["title.kuromoji", "text.kuromoji", "text.english", "text.identifiers"]},
@@ -97,10 +98,11 @@ def _properties(dim: int) -> dict[str, Any]:
         "content_hash": {"type": "keyword", "index": False},
         "ordinal": {"type": "integer"},
         "updated_at": {"type": "date"},
-        "title": _text(KUROMOJI, ENGLISH, IDENTIFIERS),
+        "term_names": keyword,
+        "title": _text(KUROMOJI, READING, ENGLISH, IDENTIFIERS),
         "headings": _text(KUROMOJI, ENGLISH, IDENTIFIERS),
         "context": {"type": "text", "index": False},
-        "text": _text(KUROMOJI, BIGRAM, ENGLISH, IDENTIFIERS),
+        "text": _text(KUROMOJI, READING, BIGRAM, ENGLISH, IDENTIFIERS),
         "dense": {
             "type": "knn_vector",
             "dimension": dim,

@@ -21,6 +21,7 @@ MAX_QUERY_FEATURES: Final = 64
 MAX_FEATURE_WEIGHT: Final = 64.0  # the engine's own cap
 PAGE_ROWS: Final = 5_000  # the engine's window is 10 000
 MAX_VERSIONS: Final = 1_000
+MAX_TERMS: Final = 50
 MIN_EXPLORED: Final = 100  # HNSW's ef_search
 
 
@@ -48,7 +49,7 @@ def leg_bodies(
         if leg not in legs:
             continue
         if leg == "lexical":
-            clause = _scored(lexical_clause(query.text, weights), filters)
+            clause = _scored(lexical_clause(query.text, query.also, weights), filters)
         elif leg == "dense":
             if embedding is None or embedding.dense is None:
                 raise ValueError("the dense leg needs a dense embedding")
@@ -105,6 +106,13 @@ def versions_body(keys: Sequence[str], query: Query) -> Body:
     """Return the first chunk of each document under the version keys, of those that fulfil the query's filters."""
     body = _shown([{"terms": {"version_key": list(keys)}}, *query_filters(query)], MAX_VERSIONS)
     return body | {"collapse": {"field": "doc_id"}, "sort": [{"ordinal": "asc"}, {"doc_id": "asc"}]}
+
+
+def terms_body(names: Collection[str], principal: Principal) -> Body:
+    """Return the terms of glossaries that have one of these names."""
+    return _shown([{"terms": {"term_names": sorted(names)}}, acl_filter(principal)], MAX_TERMS) | {
+        "sort": [{"chunk_id": "asc"}]
+    }
 
 
 def document_body(doc_id: str, principal: Principal, after: str | None) -> Body:

@@ -22,6 +22,7 @@ from opensearch.queries import (
     fetch_body,
     hashes_body,
     leg_bodies,
+    terms_body,
     versions_body,
 )
 from shirabe.errors import InvalidInput, Unavailable
@@ -124,6 +125,13 @@ class OpenSearchStore:
         Raises: InvalidInput for a bad filter; Unavailable, Timeout, Overloaded.
         """
         return await self._stored(versions_body(keys, query)) if keys else []
+
+    async def terms(self, names: Collection[str], principal: Principal) -> list[Stored]:
+        """Return the terms of glossaries that have one of these names.
+
+        Raises: Unavailable, Timeout, Overloaded.
+        """
+        return await self._stored(terms_body(names, principal)) if names else []
 
     async def document(self, doc_id: str, principal: Principal) -> list[Stored]:
         """Return a document's chunks in order; an empty list when there is none the principal may see.

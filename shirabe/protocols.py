@@ -143,6 +143,9 @@ class Store(Protocol):
     async def versions_of(self, keys: Sequence[str], query: Query) -> list[Stored]:
         """Return the first chunk of every document under the given version keys (language versions of one page)."""
 
+    async def terms(self, names: Collection[str], principal: Principal) -> list[Stored]:
+        """Return the terms of glossaries with one of these names (`shirabe.names.name_key`), some dozens at most."""
+
     async def document(self, doc_id: str, principal: Principal) -> list[Stored]:
         """Return a document's chunks in order; an empty list when there is none the principal may see."""
 

@@ -28,6 +28,7 @@ from shirabe.types.search import (
     Hit,
     Mode,
     Query,
+    Recognised,
     Rerank,
     SearchResult,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "Preview",
     "Principal",
     "Query",
+    "Recognised",
     "Record",
     "Rerank",
     "SearchResult",

@@ -8,6 +8,7 @@ from typing import Literal
 
 from shirabe.types.document import Principal
 from shirabe.types.stored import Stored
+from shirabe.types.term import Term
 
 Mode = Literal["hybrid", "dense", "sparse", "lexical", "code"]
 Rerank = Literal["auto", "none", "late", "cross"]
@@ -15,7 +16,10 @@ Rerank = Literal["auto", "none", "late", "cross"]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked. `filters` maps a filterable field to the values allowed for it (any of them)."""
+    """What is asked. `filters` maps a filterable field to the values allowed for it (any of them).
+
+    `also` has, for each term of the glossary that the text names, what else it is called.
+    """
 
     text: str
     top_k: int = 10
@@ -24,6 +28,7 @@ class Query:
     rerank: Rerank = "auto"
     principal: Principal = field(default_factory=Principal)
     explain: bool = False
+    also: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +41,15 @@ class Hit:
     legs: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Recognised:
+    """A term of the glossary that a query names: where it is defined, and the names that were searched for besides."""
+
+    stored: Stored
+    term: Term
+    others: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """What a search returns: hits, stage times in milliseconds, and the parts that were missing."""
@@ -45,3 +59,4 @@ class SearchResult:
     stages_ms: Mapping[str, float]
     generation: str
     degraded: tuple[str, ...] = ()
+    glossary: tuple[Recognised, ...] = ()

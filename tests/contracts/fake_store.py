@@ -11,7 +11,8 @@ from html import escape
 from uuid import uuid4
 
 from opensearch.filters import CODE_KINDS, check_filters
-from shirabe.types import Acl, Embedding, LegHit, Principal, Query, Record, Stored
+from shirabe.names import name_key
+from shirabe.types import Acl, Embedding, LegHit, Principal, Query, Record, Stored, Term
 from shirabe.versions import version_key
 
 LEGS = ("lexical", "dense", "sparse")
@@ -75,6 +76,11 @@ class InMemoryStore:
         first = {row.chunk.doc_id: row for row in rows if _version_key(row) in keys}
         return [_stored(row) for row in sorted(first.values(), key=lambda row: (row.chunk.ordinal, row.chunk.doc_id))]
 
+    async def terms(self, names: Collection[str], principal: Principal) -> list[Stored]:
+        rows = [row for row in self._visible.values() if _may_see(row.document.acl, principal)]
+        held = {row.chunk.chunk_id: row for row in rows if set(names) & _names(row)}
+        return [_stored(held[name]) for name in sorted(held)]
+
     async def document(self, doc_id: str, principal: Principal) -> list[Stored]:
         rows = [row for row in self._visible.values() if row.chunk.doc_id == doc_id]
         return [
@@ -107,6 +113,11 @@ class InMemoryStore:
         return [row for row in rows if _passes(row, query.filters)]
 
 
+def _names(row: Record) -> set[str]:
+    term = row.chunk.meta.get("term")
+    return {name_key(name) for name in Term.of_meta(term).names} if term else set()
+
+
 def _may_see(acl: Acl, principal: Principal) -> bool:
     return acl.public or bool(set(acl.principals) & set(principal.names))
 
@@ -130,7 +141,9 @@ def _equals(name: str, held: str, value: str) -> bool:
 def _scorer(leg: str, query: Query, embedding: Embedding | None) -> Callable[[Record], float | None]:
     if leg == "lexical":
         asked = _units(query.text)
-        return lambda row: _overlap(asked, _units(f"{row.document.title} {row.chunk.text}"))
+        return lambda row: _either(
+            _overlap(asked, _units(f"{row.document.title} {row.chunk.text}")), 0.01 * _named(query.also, row.chunk.text)
+        )
     if leg == "dense":
         if embedding is None or embedding.dense is None:
             raise ValueError("the dense leg needs a dense embedding")
@@ -146,6 +159,15 @@ def _dot(query: Mapping[int, float], passage: Mapping[int, float]) -> float | No
     whole = sum(passage.values())
     total = sum(weight * passage.get(token, 0.0) for token, weight in query.items())
     return total / whole**0.25 if total else None
+
+
+def _either(score: float | None, more: float) -> float | None:
+    return (score or 0.0) + more or None
+
+
+def _named(also: Sequence[Sequence[str]], text: str) -> int:
+    """Count the terms that a text has another name of, as a phrase."""
+    return sum(any(name.casefold() in text.casefold() for name in names) for names in also)
 
 
 def _overlap(asked: Counter[str], held: Counter[str]) -> float | None:

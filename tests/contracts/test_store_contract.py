@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,6 +15,7 @@ from opensearchpy import AsyncOpenSearch
 
 from opensearch.store import OpenSearchStore, open_store
 from shirabe.errors import InvalidInput
+from shirabe.names import name_key
 from shirabe.protocols import Store
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import (
@@ -24,6 +26,7 @@ from shirabe.types import (
     Principal,
     Query,
     Record,
+    Term,
     document_id,
     make_chunk,
 )
@@ -364,6 +367,35 @@ async def test_spellings_meet(store: AnyStore, text: str, query: str) -> None:
     row = record("a.md", text)
     await filled(store, row, record("b.md", "まったく違う話です"))
     assert (await lexical(store, Query(query)))[:1] == ids(row)
+
+
+def term(path: str, acl: Acl = EVERYONE, **fields: object) -> Record:
+    row = record(path, "受注", acl=acl)
+    return replace(row, chunk=replace(row.chunk, kind="term", meta={"term": Term(**fields).to_meta()}))  # type: ignore[arg-type]
+
+
+async def test_terms_are_found_by_every_name_they_have(store: AnyStore) -> None:
+    order = term("a.md", ja="受注（販売）", en="Sales Order", abbreviations=("SO",), forbidden=("オーダー",))
+    await filled(store, order, term("b.md", ja="受注残"), record("c.md", "受注"))
+    for name in ("受注", "sales-order", "salesOrder", "ｵｰﾀﾞ", "so"):
+        found = await store.terms({name_key(name), "nothing"}, Principal())
+        assert [item.chunk.meta["term"]["ja"] for item in found] == ["受注（販売）"], name
+    assert await store.terms({name_key("販売"), name_key("order")}, Principal()) == []
+    assert await store.terms((), Principal()) == []
+
+
+async def test_a_term_is_nobody_s_whom_it_is_hidden_from(store: AnyStore) -> None:
+    await filled(store, term("a.md", Acl(principals=("sales",)), ja="与信枠"))
+    assert await store.terms({"与信枠"}, Principal()) == []
+    assert len(await store.terms({"与信枠"}, Principal(("sales",)))) == 1
+
+
+async def test_what_a_term_is_called_besides_finds_less_than_what_was_asked(store: AnyStore) -> None:
+    asked, besides = record("a.md", "与信枠"), record("b.md", "the credit line")
+    await filled(store, asked, besides, record("c.md", "credit, a line"))
+    ranked = await lexical(store, Query("与信枠", also=(("credit line", "CL"),)))
+    assert ranked == ids(asked, besides)
+    assert await lexical(store, Query("与信枠")) == ids(asked)
 
 
 async def test_identity_and_generation_hold_while_the_index_does(store: AnyStore) -> None:

@@ -15,7 +15,7 @@ from opensearch.generations import Generation, check_meta, generation_name
 from opensearch.mapping import SHOWN_FIELDS, UNSOURCED_FIELDS, index_body
 from shirabe.errors import InvalidInput, Overloaded, Timeout, Unavailable
 from shirabe.settings import OpenSearchSettings
-from shirabe.types import Document, Embedding, ModelInfo, Record, make_chunk
+from shirabe.types import Document, Embedding, ModelInfo, Record, Term, make_chunk
 
 MODEL = ModelInfo("m3-mini", "r1", 384, 512)
 
@@ -27,13 +27,14 @@ def properties() -> dict[str, dict[str, object]]:
 
 def test_a_document_holds_only_mapped_fields_and_every_one_of_them() -> None:
     document = Document("d", "s", "p", "u", "t", b"", "text/plain", "r", datetime(2026, 1, 1, tzinfo=UTC))
-    chunk = make_chunk(document, 0, kind="section", text="x", locator="p", lang="en")
+    term = {"term": Term(en="x").to_meta()}
+    chunk = make_chunk(document, 0, kind="term", text="x", locator="p", lang="en", meta=term)
     embedding = Embedding(np.ones(384, np.float32), {1: 1.0}, None, np.ones((1, 48), np.uint8))
     assert set(document_of(Record(document, chunk, embedding))) == set(properties())
 
 
 def test_what_is_shown_is_sourced_and_what_is_not_sourced_is_not_shown() -> None:
-    assert set(SHOWN_FIELDS) | set(UNSOURCED_FIELDS) | {"acl", "public"} == set(properties())
+    assert set(SHOWN_FIELDS) | set(UNSOURCED_FIELDS) | {"acl", "public", "term_names"} == set(properties())
     assert not set(SHOWN_FIELDS) & set(UNSOURCED_FIELDS)
 
 
@@ -45,7 +46,7 @@ def test_unknown_fields_are_refused_and_the_build_is_recorded() -> None:
         "model_revision": "r1",
         "dim": 384,
         "chunker_version": "3",
-        "analyzer_version": "2",
+        "analyzer_version": "3",
     }
 
 
@@ -57,10 +58,10 @@ def test_peers_can_recover_what_a_cluster_holds() -> None:
     assert cluster["settings"]["index"]["auto_expand_replicas"] == "0-1"
 
 
-def test_text_has_its_four_analyses_each_of_them_defined() -> None:
+def test_text_has_its_five_analyses_each_of_them_defined() -> None:
     fields = properties()["text"]["fields"]
     assert isinstance(fields, dict)
-    assert set(fields) == {"kuromoji", "bigram", "english", "identifiers"}
+    assert set(fields) == {"kuromoji", "reading", "bigram", "english", "identifiers"}
     assert {field["analyzer"] for field in fields.values()} == set(analysis()["analyzer"])
 
 

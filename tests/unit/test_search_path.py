@@ -46,7 +46,7 @@ async def test_the_best_answer_is_first_and_its_other_language_follows(search: S
     assert [hit.rank for hit in result.hits] == list(range(1, len(result.hits) + 1))
     assert result.generation == "in-memory-000001"
     assert result.degraded == ()
-    assert set(result.stages_ms) == {"embed", "legs", "fetch", "late", "versions", "highlight"}
+    assert set(result.stages_ms) == {"embed", "glossary", "legs", "fetch", "late", "versions", "highlight"}
     assert {"lexical", "dense", "sparse", "fused", "late"} <= set(result.hits[0].legs)
 
 
