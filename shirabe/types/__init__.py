@@ -3,6 +3,12 @@
 write: Document -> Chunk -> Embedding -> Record;  read: Query -> Candidate -> Hit.
 """
 
+from shirabe.types.activity import (
+    Activity,
+    LoggedEvent,
+    LoggedSearch,
+    LoggedSync,
+)
 from shirabe.types.document import (
     ABOVE,
     Acl,
@@ -59,6 +65,7 @@ __all__ = [
     "ABOVE",
     "ALL_OUTPUTS",
     "Acl",
+    "Activity",
     "Bytes",
     "Change",
     "Chunk",
@@ -73,6 +80,9 @@ __all__ = [
     "Halves",
     "Hit",
     "LegHit",
+    "LoggedEvent",
+    "LoggedSearch",
+    "LoggedSync",
     "Mode",
     "ModelInfo",
     "Output",
