@@ -20,6 +20,7 @@ OBJECT_ID_FIELD: Final = "chunk_id"
 MAX_TERM_BYTES: Final = 32_766
 """The longest keyword the engine takes; UBI's mapping sets no bound of its own."""
 
+_STAGES: Final = ("embed", "legs", "fetch", "late", "cross", "versions", "highlight")
 _KEYWORD: Final = {"type": "keyword"}
 _SHORT: Final = {"type": "keyword", "ignore_above": 100}
 _NAME: Final = {"type": "keyword", "ignore_above": 256}
@@ -239,7 +240,7 @@ def _events_mapping() -> dict[str, Any]:
 def _searches_mapping() -> dict[str, Any]:
     return {
         "dynamic": "strict",
-        # A new stage of the read path needs no new index.
+        # A new stage of the read path needs no new index; today's are there before the first search.
         "dynamic_templates": [{"stages": {"path_match": "stages_ms.*", "mapping": _FLOAT}}],
         "properties": {
             "query_id": _KEYWORD,
@@ -254,7 +255,7 @@ def _searches_mapping() -> dict[str, Any]:
             "took_ms": _FLOAT,
             "generation": _KEYWORD,
             "degraded": _KEYWORD,
-            "stages_ms": {"type": "object", "dynamic": True},
+            "stages_ms": {"type": "object", "dynamic": True, "properties": dict.fromkeys(_STAGES, _FLOAT)},
         },
     }
 

@@ -22,7 +22,7 @@ from opensearch.activity_documents import (
 )
 from opensearch.bulk import Action, batches
 from opensearch.client import asking, build_client, create_index, reason_of
-from shirabe.errors import Overloaded, Transient
+from shirabe.errors import Overloaded, ShirabeError, Transient
 from shirabe.settings import LogSettings, OpenSearchSettings
 from shirabe.types import Activity
 
@@ -47,10 +47,14 @@ class OpenSearchActivityLog:
         retention_days: int,
         indexes: ActivityIndexes = ActivityIndexes(),  # noqa: B008 - frozen
         queue_entries: int = QUEUE_ENTRIES,
+        *,
+        queries: bool = True,
     ) -> None:
+        """Take a client, which is the log's from now on; without `queries` only the index of syncs is made."""
         self._client = client
         self._retention_days = retention_days
         self._indexes = indexes
+        self._made = {name: body for name, body in index_bodies(indexes).items() if queries or name == indexes.syncs}
         self._queue: asyncio.Queue[Activity] = asyncio.Queue(queue_entries)
         self._counts = Counter(written=0, dropped=0, failed=0)
         self._closing = asyncio.Event()
@@ -97,6 +101,9 @@ class OpenSearchActivityLog:
         await self._client.close()
 
     async def _write_on(self) -> None:
+        # Before there is anything to write, for the dashboards: they say of an index that is not there that they fail.
+        with suppress(ShirabeError):
+            await self._ensure_indexes()
         while True:
             batch = await self._batch()
             lost = len(batch)
@@ -143,9 +150,9 @@ class OpenSearchActivityLog:
     async def _ensure_indexes(self) -> None:
         """Make the indexes that are not there; one that UBI's plugin or another process made is taken as it is."""
         with asking():
-            there = await self._client.indices.exists(index=",".join(self._indexes.names()))
+            there = await self._client.indices.exists(index=",".join(self._made))
         if not there:
-            for name, body in index_bodies(self._indexes).items():
+            for name, body in self._made.items():
                 await create_index(self._client, name, body)
 
     async def _send(self, batch: Sequence[Action]) -> set[str]:
@@ -162,8 +169,8 @@ class OpenSearchActivityLog:
 
 
 def open_activity_log(settings: OpenSearchSettings, kept: LogSettings) -> OpenSearchActivityLog:
-    """Return a log over connections of its own; it connects with the first entry. Raises: InvalidInput."""
-    return OpenSearchActivityLog(build_client(settings), kept.retention_days)
+    """Return a log over connections of its own; it connects by itself. Raises: InvalidInput."""
+    return OpenSearchActivityLog(build_client(settings), kept.retention_days, queries=kept.queries)
 
 
 def _lines(document: ActivityDocument) -> bytes:

@@ -6,6 +6,7 @@ import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import pytest_asyncio
 from fake_activity_log import InMemoryActivityLog
 from opensearchpy import AsyncOpenSearch
+from waiting import until
 
 from opensearch import activity_log
 from opensearch.activity_documents import ActivityIndexes, index_bodies
@@ -24,6 +26,7 @@ from shirabe.settings import OpenSearchSettings
 from shirabe.types import LoggedEvent, LoggedSearch, LoggedSync
 
 ROOM = 20
+TEXTS = ("long", "astral", "control", "ndjson")
 NOW = datetime.now(UTC).replace(microsecond=123_000)
 
 
@@ -80,12 +83,15 @@ def in_memory() -> Opened:
     return Opened(log, log.indexes, read, write)
 
 
-@pytest_asyncio.fixture
-async def on_opensearch(opensearch_url: str) -> AsyncIterator[Opened]:
+def new_names() -> ActivityIndexes:
     name = f"log-{uuid.uuid4().hex[:12]}"
-    indexes = ActivityIndexes(f"{name}-queries", f"{name}-events", f"{name}-searches", f"{name}-syncs")
-    client = build_client(OpenSearchSettings(url=opensearch_url))
-    log = OpenSearchActivityLog(client, 30, indexes, ROOM)
+    return ActivityIndexes(f"{name}-queries", f"{name}-events", f"{name}-searches", f"{name}-syncs")
+
+
+@asynccontextmanager
+async def engine_log(url: str, indexes: ActivityIndexes, *, queries: bool = True) -> AsyncIterator[Opened]:
+    client = build_client(OpenSearchSettings(url=url))
+    log = OpenSearchActivityLog(client, 30, indexes, ROOM, queries=queries)
 
     async def read(index: str) -> list[dict[str, Any]]:
         await client.indices.refresh(index=index)
@@ -97,8 +103,14 @@ async def on_opensearch(opensearch_url: str) -> AsyncIterator[Opened]:
 
     yield Opened(log, indexes, read, write)
     await log.close()
-    async with AsyncOpenSearch(hosts=[opensearch_url]) as other:
+    async with AsyncOpenSearch(hosts=[url]) as other:
         await other.indices.delete(index=",".join(indexes.names()), params={"ignore_unavailable": "true"})
+
+
+@pytest_asyncio.fixture
+async def on_opensearch(opensearch_url: str) -> AsyncIterator[Opened]:
+    async with engine_log(opensearch_url, new_names()) as opened:
+        yield opened
 
 
 @pytest.fixture(params=["memory", "opensearch"])
@@ -189,7 +201,7 @@ async def test_what_there_is_no_room_for_is_counted(opened: Opened) -> None:
     assert len(await opened.read(opened.indexes.events)) == ROOM + 1
 
 
-@pytest.mark.parametrize("text", ["題" * 40_000, "𠮷" * 9_000, "\x00\n\t", '{"query": 1}\n{"delete": {}}'], ids=repr)
+@pytest.mark.parametrize("text", ["題" * 40_000, "𠮷" * 9_000, "\x00\n\t", '{"query": 1}\n{"delete": {}}'], ids=TEXTS)
 async def test_any_query_is_kept(opened: Opened, text: str) -> None:
     opened.log.record(search(text=text, stages_ms={"a new stage": 1.0}))
     await opened.log.flush()
@@ -238,19 +250,39 @@ async def test_an_engine_that_is_gone_costs_the_entries_and_nothing_else(monkeyp
         await log.close()
 
 
-async def test_indexes_that_ubi_made_are_taken_as_they_are(on_opensearch: Opened, opensearch_url: str) -> None:
+async def test_indexes_that_ubi_made_are_taken_as_they_are(opensearch_url: str) -> None:
     """A plugin of another version has another mapping: ours must fit, and leave it alone."""
-    names = on_opensearch.indexes
+    names = new_names()
     older = index_bodies(names)[names.queries]
     words = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
     older["mappings"]["properties"]["user_query"] = words
     async with AsyncOpenSearch(hosts=[opensearch_url]) as client:
         await client.indices.create(index=names.queries, body=older)
         before = await client.indices.get_mapping(index=names.queries)
-        on_opensearch.log.record(search())
-        await on_opensearch.log.flush()
-        assert await client.indices.get_mapping(index=names.queries) == before
-    assert on_opensearch.log.counts()["written"] == 1
+        async with engine_log(opensearch_url, names) as opened:
+            opened.log.record(search())
+            await opened.log.flush()
+            assert await client.indices.get_mapping(index=names.queries) == before
+            assert opened.log.counts()["written"] == 1
+
+
+@pytest.mark.parametrize("queries", [True, False])
+async def test_the_indexes_are_there_before_the_first_entry(opensearch_url: str, queries: bool) -> None:
+    names = new_names()
+    wanted = set(names.names()) if queries else {names.syncs}
+    async with (
+        AsyncOpenSearch(hosts=[opensearch_url]) as client,
+        engine_log(opensearch_url, names, queries=queries) as opened,
+    ):
+
+        async def made() -> bool:
+            # The index of syncs is the last to be made.
+            return bool(await client.indices.exists(index=names.syncs))
+
+        await until(made, "the indexes are made", 30.0)
+        prefix = names.syncs.removesuffix("syncs")
+        assert set(await client.indices.get(index=f"{prefix}*")) == wanted
+        await opened.log.prune()
 
 
 async def test_an_index_that_was_deleted_is_made_again(on_opensearch: Opened, opensearch_url: str) -> None:
@@ -267,17 +299,18 @@ async def test_an_index_that_was_deleted_is_made_again(on_opensearch: Opened, op
 
 
 async def test_what_the_engine_refuses_is_counted_and_the_rest_is_written(
-    on_opensearch: Opened, opensearch_url: str, capsys: pytest.CaptureFixture[str]
+    opensearch_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = on_opensearch.indexes
+    names = new_names()
     odd = index_bodies(names)[names.queries]
     odd["mappings"]["properties"]["user_query"] = {"type": "integer"}
     async with AsyncOpenSearch(hosts=[opensearch_url]) as client:
         await client.indices.create(index=names.queries, body=odd)
-    on_opensearch.log.record(search(text="what nobody may read"))
-    on_opensearch.log.record(event())
-    await on_opensearch.log.flush()
-    assert on_opensearch.log.counts() == {"written": 1, "dropped": 0, "failed": 1}
+    async with engine_log(opensearch_url, names) as opened:
+        opened.log.record(search(text="what nobody may read"))
+        opened.log.record(event())
+        await opened.log.flush()
+        assert opened.log.counts() == {"written": 1, "dropped": 0, "failed": 1}
     said = capsys.readouterr()
     assert "mapper_parsing_exception" in said.out + said.err
     assert "nobody" not in said.out + said.err
