@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 from opensearchpy import AsyncOpenSearch
@@ -34,6 +35,8 @@ LINGER_S: Final = 0.5
 RETRY_WAITS_S: Final = (0.5, 1.0)
 CLOSE_TIMEOUT_S: Final = 5.0
 PRUNE_TIMEOUT_S: Final = 600.0
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -103,12 +106,12 @@ class OpenSearchActivityLog:
     async def _write_on(self) -> None:
         # Before there is anything to write, for the dashboards: they say of an index that is not there that they fail.
         with suppress(ShirabeError):
-            await self._ensure_indexes()
+            await self._again(self._ensure_indexes)
         while True:
             batch = await self._batch()
             lost = len(batch)
             try:
-                lost = await self._write([documents_of(entry, self._indexes) for entry in batch])
+                lost = await self._write(batch)
             except Exception as error:
                 # Whatever it is, the next batch is tried. What it says may quote what somebody typed.
                 log.warning("activity was not written", reason=type(error).__name__, entries=lost)
@@ -121,31 +124,33 @@ class OpenSearchActivityLog:
     async def _batch(self) -> list[Activity]:
         """Return what waits, at least one entry, after a moment in which others may come."""
         batch = [await self._queue.get()]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                await self._closing.wait()
+        if self._queue.qsize() < BATCH_ENTRIES:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    await self._closing.wait()
         while len(batch) < BATCH_ENTRIES and not self._queue.empty():
             batch.append(self._queue.get_nowait())
         return batch
 
-    async def _write(self, entries: Sequence[Sequence[ActivityDocument]]) -> int:
-        """Write the documents of each entry, and return how many entries are not whole. Raises: ShirabeError."""
-        actions = [Action(one.document_id, _lines(one)) for documents in entries for one in documents]
+    async def _write(self, entries: Sequence[Activity]) -> int:
+        """Write entries, and return how many are not whole. Raises: ShirabeError."""
+        # In a thread: what answers searches has the loop.
+        written = await asyncio.to_thread(_actions, entries, self._indexes)
         refused: set[str] = set()
-        for batch in batches(actions):
-            refused |= await self._sent(batch)
-        return sum(any(one.document_id in refused for one in documents) for documents in entries)
+        for batch in batches(action for actions in written for action in actions):
+            refused |= await self._again(partial(self._send, batch))
+        return sum(any(action.chunk_id in refused for action in actions) for actions in written)
 
-    async def _sent(self, batch: Sequence[Action]) -> set[str]:
-        """Send a bulk, again where that may help, and return the ids of what the engine refused."""
+    async def _again(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask, and ask again where that may help. Raises: what the last answer was."""
         for wait_s in RETRY_WAITS_S:
             try:
-                return await self._send(batch)
+                return await ask()
             except Transient:
                 if self._closing.is_set():
                     raise
                 await asyncio.sleep(wait_s)
-        return await self._send(batch)
+        return await ask()
 
     async def _ensure_indexes(self) -> None:
         """Make the indexes that are not there; one that UBI's plugin or another process made is taken as it is."""
@@ -156,6 +161,7 @@ class OpenSearchActivityLog:
                 await create_index(self._client, name, body)
 
     async def _send(self, batch: Sequence[Action]) -> set[str]:
+        """Send a bulk, and return the ids of what the engine refused."""
         await self._ensure_indexes()
         with asking():
             answer = await self._client.bulk(body=b"".join(action.payload for action in batch))
@@ -171,6 +177,11 @@ class OpenSearchActivityLog:
 def open_activity_log(settings: OpenSearchSettings, kept: LogSettings) -> OpenSearchActivityLog:
     """Return a log over connections of its own; it connects by itself. Raises: InvalidInput."""
     return OpenSearchActivityLog(build_client(settings), kept.retention_days, queries=kept.queries)
+
+
+def _actions(entries: Sequence[Activity], indexes: ActivityIndexes) -> list[list[Action]]:
+    """Return the items of a bulk that each entry becomes."""
+    return [[Action(one.document_id, _lines(one)) for one in documents_of(entry, indexes)] for entry in entries]
 
 
 def _lines(document: ActivityDocument) -> bytes:

@@ -80,6 +80,7 @@ function tellOpened(queryId, hit, ordinal) {
     client_id: client,
     event_attributes: { object: { object_id: hit.chunk_id, object_id_field: "chunk_id" }, position: { ordinal } },
   };
+  // As JSON, or the browser would send no origin with it (this page sends no referrer), and be refused.
   navigator.sendBeacon("/v1/events", new Blob([JSON.stringify({ events: [event] })], { type: "application/json" }));
 }
 

@@ -279,7 +279,7 @@ async def test_the_indexes_are_there_before_the_first_entry(opensearch_url: str,
             # The index of syncs is the last to be made.
             return bool(await client.indices.exists(index=names.syncs))
 
-        await until(made, "the indexes are made", 30.0)
+        await until(made, "the indexes are made", 60.0)
         prefix = names.syncs.removesuffix("syncs")
         assert set(await client.indices.get(index=f"{prefix}*")) == wanted
         await opened.log.prune()
@@ -316,7 +316,10 @@ async def test_what_the_engine_refuses_is_counted_and_the_rest_is_written(
     assert "nobody" not in said.out + said.err
 
 
-async def test_closing_writes_what_waits(opensearch_url: str, on_opensearch: Opened) -> None:
+async def test_closing_writes_what_waits(
+    opensearch_url: str, on_opensearch: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_log, "CLOSE_TIMEOUT_S", 60.0)
     client = build_client(OpenSearchSettings(url=opensearch_url))
     log = OpenSearchActivityLog(client, 30, on_opensearch.indexes)
     for _ in range(3 * activity_log.BATCH_ENTRIES):

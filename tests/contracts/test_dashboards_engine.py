@@ -308,7 +308,7 @@ async def test_a_fresh_installation_has_every_field_too(filled: Filled, opensear
     async def made() -> bool:
         return bool(await filled.client.indices.exists(index=",".join(indexes.names())))
 
-    await until(made, "the indexes are made", 30.0)
+    await until(made, "the indexes are made", 60.0)
     checked = 0
     for name in objects.of_type("visualization") + objects.of_type("search"):
         title = objects.pattern(name)["title"]

@@ -166,7 +166,7 @@ async def test_another_site_cannot_send_events(client: httpx.AsyncClient, activi
     body = {"events": [click()]}
     refused = await client.post("/v1/events", json=body, headers={"Origin": "https://evil.example"})
     assert_problem(refused, 403, "forbidden")
-    beacon = {"Origin": BASE, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"}
+    beacon = {"Origin": BASE, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
     assert (await client.post("/v1/events", json=body, headers=beacon)).status_code == 202
     assert len(activity.entries) == 1
 
