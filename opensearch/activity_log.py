@@ -154,11 +154,14 @@ class OpenSearchActivityLog:
 
     async def _ensure_indexes(self) -> None:
         """Make the indexes that are not there; one that UBI's plugin or another process made is taken as it is."""
-        with asking():
-            there = await self._client.indices.exists(index=",".join(self._made))
-        if not there:
+        if not await self._there(",".join(self._made)):
             for name, body in self._made.items():
-                await create_index(self._client, name, body)
+                if not await self._there(name):
+                    await create_index(self._client, name, body)
+
+    async def _there(self, names: str) -> bool:
+        with asking():
+            return bool(await self._client.indices.exists(index=names))
 
     async def _send(self, batch: Sequence[Action]) -> set[str]:
         """Send a bulk, and return the ids of what the engine refused."""
