@@ -12,21 +12,27 @@ from api.guard import LOOPBACK_NAMES, Guard
 from api.health_routes import health_routes
 from api.metrics import Metrics
 from api.page_routes import page_routes
+from api.query_log import QueryLog
 from api.search import SearchPath
 from api.search_routes import search_routes
 from api.server import ApiServer
 from api.source_routes import source_routes
 from shirabe import __version__
-from shirabe.protocols import Embedder, Sources, Store
+from shirabe.protocols import ActivityLog, Embedder, Sources, Store
 from shirabe.settings import ApiSettings
 
 __all__ = ["ApiServer", "create_app"]
 
 
 def create_app(
-    search: SearchPath, store: Store, embedder: Embedder, sources: Sources, settings: ApiSettings
+    search: SearchPath,
+    store: Store,
+    embedder: Embedder,
+    sources: Sources,
+    settings: ApiSettings,
+    activity: ActivityLog | None = None,
 ) -> FastAPI:
-    """Return the facade over its parts, which stay the caller's to open and close."""
+    """Return the facade over its parts, which stay the caller's to open and close; without `activity` none is kept."""
     app = FastAPI(
         title="Shirabe",
         version=__version__,
@@ -36,10 +42,10 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    metrics = Metrics()
+    metrics = Metrics(activity)
     problems.install(app)
     for routes in (
-        search_routes(search, metrics),
+        search_routes(search, metrics, QueryLog(activity)),
         document_routes(store, sources),
         source_routes(sources),
         health_routes(store, embedder, sources, metrics),

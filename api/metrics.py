@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from collections.abc import Iterable
 
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from shirabe.protocols import ActivityLog
 from shirabe.types import SearchResult
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -15,8 +21,10 @@ class Metrics:
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self) -> None:
+    def __init__(self, activity: ActivityLog | None = None) -> None:
         self._registry = CollectorRegistry()
+        if activity is not None:
+            self._registry.register(_Kept(activity))
         self._requests = Counter(
             "shirabe_requests", "Requests answered", ("method", "route", "status"), registry=self._registry
         )
@@ -49,3 +57,16 @@ class Metrics:
     def exposition(self) -> bytes:
         """Return everything in the Prometheus text format."""
         return generate_latest(self._registry)
+
+
+class _Kept(Collector):
+    def __init__(self, activity: ActivityLog) -> None:
+        self._activity = activity
+
+    def collect(self) -> Iterable[Metric]:
+        kept = CounterMetricFamily(
+            "shirabe_activity", "Searches, clicks and syncs for the log of activity", labels=["outcome"]
+        )
+        for outcome, count in self._activity.counts().items():
+            kept.add_metric([outcome], count)
+        return [kept]

@@ -12,6 +12,7 @@ from shirabe.types import Acl, Hit, Mode, Query, Recognised, Rerank, SearchResul
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
 Line = Annotated[str, StringConstraints(max_length=1_000, pattern=NO_CONTROL)]
 NonEmptyLine = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=NO_CONTROL)]
+ClientId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NO_CONTROL)]
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
@@ -39,6 +40,7 @@ class SearchRequest(Strict):
         description="`auto`: the cross-encoder where there is one, else late interaction; none in single-leg modes",
     )
     explain: bool = Field(False, strict=True, description="Give each hit's rank and score in each leg and stage")
+    client_id: ClientId | None = Field(None, description="Who asks, to tell one asker's searches; a pseudonym is kept")
 
     def to_query(self) -> Query:
         """Return the query this request asks, by an anonymous principal: it sees what is public."""
@@ -157,9 +159,10 @@ class SearchAnswer(BaseModel):
     stages_ms: dict[str, float]
     generation: str = Field(description="The index generation that answered")
     degraded: list[str] = Field(description="Parts that were missing: `embedder`, `rerank`")
+    query_id: str | None = Field(None, description="What events about this search refer to; absent where none are kept")
 
     @classmethod
-    def of(cls, result: SearchResult, *, explain: bool) -> Self:
+    def of(cls, result: SearchResult, query_id: str | None, *, explain: bool) -> Self:
         """Return the body of a result."""
         return cls(
             hits=[HitBody.of(hit, explain=explain) for hit in result.hits],
@@ -168,6 +171,7 @@ class SearchAnswer(BaseModel):
             stages_ms={name: round(took, 2) for name, took in result.stages_ms.items()},
             generation=result.generation,
             degraded=list(result.degraded),
+            query_id=query_id,
         )
 
 

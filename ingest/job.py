@@ -18,9 +18,10 @@ from ingest.locations import configured_source
 from ingest.locks import SourceLocks
 from ingest.plan import cut
 from ingest.run import Parts, Run, open_run, stamp_of
+from ingest.sync_record import recorded
 from ingest.writing import How, Progress, Writer, write_here, write_one
 from shirabe.errors import Forbidden, NotFound
-from shirabe.protocols import Chunker, Collector, Embedder, Store
+from shirabe.protocols import ActivityLog, Chunker, Collector, Embedder, Store
 from shirabe.settings import Settings
 from shirabe.types import Cursor, Declared, Document, Drift, Preview, Source, SourceKind, SourceStatus, SyncReport
 
@@ -39,6 +40,7 @@ class SyncJob:
         *,
         chunker_version: str = CHUNKER_VERSION,
         open_source: Callable[[Source, Settings], Collector] = open_collector,
+        activity: ActivityLog | None = None,
     ) -> None:
         self._settings = settings
         self._open_source = open_source
@@ -46,7 +48,7 @@ class SyncJob:
         self._store = store
         self._ledger = Ledger(settings.state_dir / "ledger.sqlite")
         self._cache = EmbeddingCache(settings.cache_dir / EMBEDDINGS_FILE)
-        self._parts = Parts(store, embedder, chunker, chunker_version, self._ledger, self._cache, settings)
+        self._parts = Parts(store, embedder, chunker, chunker_version, self._ledger, self._cache, settings, activity)
 
     async def close(self) -> None:
         """Close the ledger and the cache."""
@@ -130,7 +132,12 @@ class SyncJob:
         Raises: NotFound, InvalidInput, Overloaded when it is already syncing, Unavailable, Timeout.
         """
         source = await self.source(source_id)
-        async with self._locks.hold(source_id), open_run(self._parts, source_id, source) as run:
+        async with (
+            self._locks.hold(source_id),
+            recorded(self._parts, source) as record,
+            open_run(self._parts, source_id, source) as run,
+        ):
+            record.counts = run.totals
             collector = await asyncio.to_thread(self._open_source, source, self._settings)
             until = await collector.head()
             how = How(full, recheck, progress, writer or write_here)

@@ -20,7 +20,7 @@ from ingest.plan import Plan, Tally, Work, cut_each
 from ingest.settlement import Settlement
 from ingest.streams import closing, gathered
 from shirabe.errors import PartialWrite, Unavailable
-from shirabe.protocols import Chunker, Embedder, Store
+from shirabe.protocols import ActivityLog, Chunker, Embedder, Store
 from shirabe.settings import Settings
 from shirabe.types import Source, SyncReport, digest
 
@@ -41,6 +41,7 @@ class Parts:
     ledger: Ledger
     cache: EmbeddingCache
     settings: Settings
+    activity: ActivityLog | None = None
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
 from shirabe.types import (
+    Activity,
     Change,
     Chunk,
     Cursor,
@@ -157,6 +158,22 @@ class Store(Protocol):
 
     async def identity(self) -> str:
         """Return what changes when the index is made anew (its UUID): a ledger of another index is never trusted."""
+
+
+class ActivityLog(Protocol):
+    """Keeps what was asked, opened and synced. It never slows down or fails what it is told of."""
+
+    def record(self, entry: Activity) -> None:
+        """Take an entry; it is written later. When there is no room for it, it is counted and dropped."""
+
+    async def flush(self) -> None:
+        """Return when everything recorded before is written, or counted as lost."""
+
+    async def prune(self) -> None:
+        """Delete what is older than it may be, and was written by Shirabe. Raises: Unavailable, Timeout."""
+
+    def counts(self) -> dict[str, int]:
+        """Return how many entries were `written`, `dropped` for want of room, and `failed` to be written."""
 
 
 class Sources(Protocol):

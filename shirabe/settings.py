@@ -132,6 +132,13 @@ class SearchSettings(Section):
     versions_together: bool = Field(True, description="Keep the language versions of a page together")
 
 
+class LogSettings(Section):
+    """What is kept of searches and syncs, for dashboards and comparisons."""
+
+    queries: bool = Field(True, description="Keep queries and clicks: their words and a pseudonym, never a name")
+    retention_days: int = Field(30, ge=1, description="Days that queries, clicks and syncs are kept")
+
+
 class IngestSettings(Section):
     """The write path."""
 
@@ -171,6 +178,7 @@ class Settings(BaseSettings):
     opensearch: OpenSearchSettings = OpenSearchSettings()
     models: ModelSettings = ModelSettings()
     search: SearchSettings = SearchSettings()
+    log: LogSettings = LogSettings()
     ingest: IngestSettings = IngestSettings()
     api: ApiSettings = ApiSettings()
 

@@ -17,6 +17,7 @@ const CLOSED_LINES = 12;
 const at = (id) => document.getElementById(id);
 const form = at("form");
 const query = at("query");
+const client = clientOfTab();
 let running = null;
 
 function stateOf(search) {
@@ -56,7 +57,31 @@ function requestOf(state) {
   if (state.source) filters.source = state.source;
   if (state.lang) filters.lang = state.lang;
   if (KINDS[state.kind]) filters.kind = KINDS[state.kind];
-  return { query: state.q, top_k: 20, mode: state.mode || "hybrid", rerank: state.rerank || "auto", filters, explain: true };
+  return { query: state.q, top_k: 20, mode: state.mode || "hybrid", rerank: state.rerank || "auto", filters, explain: true, client_id: client };
+}
+
+/** Return a name drawn for this tab: it says that two searches are of one reader, not of whom. */
+function clientOfTab() {
+  const drawn = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  try {
+    const known = sessionStorage.getItem("client") ?? drawn;
+    sessionStorage.setItem("client", known);
+    return known;
+  } catch {
+    return drawn;
+  }
+}
+
+/** Tell that a hit was opened; the page may be left while this is sent. */
+function tellOpened(queryId, hit, ordinal) {
+  const event = {
+    action_name: "click",
+    query_id: queryId,
+    client_id: client,
+    event_attributes: { object: { object_id: hit.chunk_id, object_id_field: "chunk_id" }, position: { ordinal } },
+  };
+  // As JSON, or the browser would send no origin with it (this page sends no referrer), and be refused.
+  navigator.sendBeacon("/v1/events", new Blob([JSON.stringify({ events: [event] })], { type: "application/json" }));
 }
 
 async function run(state) {
@@ -116,11 +141,11 @@ function showAnswer(answer) {
     make("span", { className: "quiet" }, `(${stages.join(" · ")}) · ${answer.generation}`),
   );
   at("nothing").hidden = answer.hits.length > 0;
-  at("hits").replaceChildren(...answer.hits.map(hitElement));
+  at("hits").replaceChildren(...answer.hits.map((hit, place) => hitElement(hit, answer.query_id, place + 1)));
   window.scrollTo({ top: 0 });
 }
 
-function hitElement(hit) {
+function hitElement(hit, queryId, ordinal) {
   const isCode = CODE.has(hit.kind);
   const opens = URL.canParse(hit.uri) && ["http:", "https:"].includes(new URL(hit.uri).protocol);
   const name = hit.title || hit.path;
@@ -146,6 +171,13 @@ function hitElement(hit) {
     ),
     hit.legs ? whyElement(hit.legs) : null,
   );
+  if (queryId) {
+    const told = (event) => {
+      if (event.button < 2 && event.target.closest("a")) tellOpened(queryId, hit, ordinal);
+    };
+    article.addEventListener("click", told);
+    article.addEventListener("auxclick", told);
+  }
   const version = hit.legs?.version;
   return make("li", version ? { className: "version", title: words.otherLanguage } : {}, article);
 }

@@ -14,6 +14,7 @@ from ingest.chunkers import CHUNKER_VERSION, StructureChunker
 from ingest.cluster_stages import Tools
 from ingest.job import SyncJob
 from ingest.sources import IngestSources
+from opensearch.activity_log import OpenSearchActivityLog, open_activity_log
 from opensearch.store import OpenSearchStore, open_store
 from ray_app.client import ModelClient
 from shirabe.errors import InvalidInput
@@ -31,6 +32,7 @@ class Parts:
     models: ModelClient
     job: SyncJob
     sources: IngestSources
+    activity: OpenSearchActivityLog
 
 
 @asynccontextmanager
@@ -47,13 +49,15 @@ async def open_parts(
         store = await open_store(engine, await models.info(), chunker_version=CHUNKER_VERSION)
         try:
             chunker = open_chunker(checkpoint, settings.ingest.chunk_tokens)
-            job = SyncJob(store, models, chunker, settings)
+            activity = open_activity_log(engine, settings.log)
+            job = SyncJob(store, models, chunker, settings, activity=activity)
             sources = IngestSources(job, settings.ingest.allowed_roots)
             try:
-                yield Parts(store, models, job, sources)
+                yield Parts(store, models, job, sources, activity)
             finally:
                 await sources.close()
                 await job.close()
+                await activity.close()
         finally:
             await store.close()
     finally:

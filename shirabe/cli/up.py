@@ -21,12 +21,14 @@ from shirabe.cli.compose import Parts, open_parts
 from shirabe.cli.models_process import ModelsProcess, Ready, ensure_checkpoint
 from shirabe.errors import InvalidInput, ShirabeError, Unavailable
 from shirabe.ports import LOOPBACK, require_free_port
+from shirabe.protocols import ActivityLog
 from shirabe.runtime import RUN_FILE, Runtime, read_runtime, write_runtime
 from shirabe.settings import Settings
 
 LOCK_FILE = "up.lock"
 RESTARTS = 5
 RESTART_WINDOW_S = 600.0
+PRUNE_EVERY_S = 86_400.0
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +62,16 @@ async def keep_alive(name: str, wait: Callable[[], Awaitable[object]], start: Ca
         log.warning("a part ended and is started again", part=name, status=status)
         with suppress(ShirabeError):
             await start()
+
+
+async def prune_daily(activity: ActivityLog) -> None:
+    """Delete what is kept of searches and syncs for too long: at once, and once a day."""
+    while True:
+        try:
+            await activity.prune()
+        except ShirabeError as error:
+            log.warning("old activity was not deleted", error=error.message)
+        await asyncio.sleep(PRUNE_EVERY_S)
 
 
 async def run_up(settings: Settings, when_ready: Callable[[Runtime, Parts], Awaitable[None]], *, quiet: bool) -> None:
@@ -111,7 +123,8 @@ async def _run(
     models, ready, checkpoint = served.result()
     parts = await stack.enter_async_context(open_parts(settings, opensearch_url, ready.url, checkpoint))
     search = SearchPath(parts.store, parts.models, parts.models if settings.models.reranker else None, settings.search)
-    app = create_app(search, parts.store, parts.models, parts.sources, settings.api)
+    kept = parts.activity if settings.log.queries else None
+    app = create_app(search, parts.store, parts.models, parts.sources, settings.api, kept)
     server = ApiServer(app, settings.api.host, port)
     await server.start()
     stack.push_async_callback(server.stop)
@@ -134,7 +147,7 @@ async def _run(
         if models is not None:
             models_port = int(ready.url.rsplit(":", 1)[1])
             watching.create_task(keep_alive("models", models.wait, lambda: models.start(models_port)))
-        watching.create_task(asyncio.Event().wait())
+        watching.create_task(prune_daily(parts.activity))
 
 
 async def _start_engine(settings: Settings, stack: AsyncExitStack, quiet: bool) -> tuple[EmbeddedNode | None, str]:

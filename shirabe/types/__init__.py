@@ -3,6 +3,12 @@
 write: Document -> Chunk -> Embedding -> Record;  read: Query -> Candidate -> Hit.
 """
 
+from shirabe.types.activity import (
+    Activity,
+    LoggedEvent,
+    LoggedSearch,
+    LoggedSync,
+)
 from shirabe.types.document import (
     ABOVE,
     Acl,
@@ -60,6 +66,7 @@ __all__ = [
     "ABOVE",
     "ALL_OUTPUTS",
     "Acl",
+    "Activity",
     "Bytes",
     "Change",
     "Chunk",
@@ -74,6 +81,9 @@ __all__ = [
     "Halves",
     "Hit",
     "LegHit",
+    "LoggedEvent",
+    "LoggedSearch",
+    "LoggedSync",
     "Mode",
     "ModelInfo",
     "Output",

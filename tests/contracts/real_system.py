@@ -47,7 +47,7 @@ async def facade(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Give an HTTP client of the facade over these parts, searching with another embedder where one is given."""
     search = SearchPath(parts.store, embedder or parts.models, None, settings.search)
-    app = create_app(search, parts.store, embedder or parts.models, parts.sources, settings.api)
+    app = create_app(search, parts.store, embedder or parts.models, parts.sources, settings.api, parts.activity)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE) as client:
         yield client
 

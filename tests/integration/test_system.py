@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from opensearchpy import AsyncOpenSearch
 from real_system import LINES, drop, facade, found, opened, own
 
 from opensearch.node import EmbeddedNode
@@ -119,6 +120,29 @@ async def test_without_the_embedder_words_still_find(indexed: Indexed) -> None:
     assert "src/python/akane/allocation.py" in [hit["path"] for hit in answer["hits"]]
     assert all({"dense", "sparse", "late"}.isdisjoint(hit["legs"]) for hit in answer["hits"])
     assert dense.status_code == 503
+
+
+async def test_what_is_asked_opened_and_synced_is_kept(indexed: Indexed, opensearch_url: str) -> None:
+    async with facade(indexed.parts, indexed.settings) as client, AsyncOpenSearch(hosts=[opensearch_url]) as engine:
+        answer = await found(client, query="在庫が足りないとき注文はどうなる", client_id="a tab")
+        attributes = {"object": {"object_id": answer["hits"][0]["chunk_id"]}, "position": {"ordinal": 1}}
+        event = {"action_name": "click", "query_id": answer["query_id"], "event_attributes": attributes}
+        assert (await client.post("/v1/events", json={"events": [event]})).json() == {"accepted": 1}
+        await indexed.parts.activity.flush()
+        await engine.indices.refresh(index="ubi_queries,ubi_events,shirabe-searches,shirabe-syncs")
+        named = {"query": {"term": {"query_id": answer["query_id"]}}}
+        kept = {}
+        for index in ("ubi_queries", "ubi_events", "shirabe-searches"):
+            [hit] = (await engine.search(index=index, body=named))["hits"]["hits"]
+            kept[index] = hit["_source"]
+        assert kept["ubi_queries"]["query_response_hit_ids"] == [hit["chunk_id"] for hit in answer["hits"]]
+        assert kept["ubi_events"]["event_attributes"]["object"]["object_id"] == answer["hits"][0]["chunk_id"]
+        assert kept["shirabe-searches"]["took_ms"] == answer["took_ms"]
+        assert kept["shirabe-searches"]["stages_ms"] == answer["stages_ms"]
+        synced = {"query": {"term": {"generation": answer["generation"]}}}
+        [sync] = (await engine.search(index="shirabe-syncs", body=synced))["hits"]["hits"]
+        [status] = await indexed.parts.job.status()
+        assert sync["_source"]["held"] == {"documents": status.documents, "chunks": status.chunks, "failures": 0}
 
 
 async def test_the_facade_tells_that_the_engine_is_gone_and_recovers(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx
 from facade_fakes import FakeEmbedder, FakeSources, FaultyStore, filled, record
+from fake_activity_log import InMemoryActivityLog
 from fastapi import FastAPI
 
 from api.main import create_app
@@ -28,10 +29,11 @@ class Facade:
     store: FaultyStore = field(default_factory=FaultyStore)
     embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
     sources: FakeSources = field(default_factory=FakeSources)
+    activity: InMemoryActivityLog | None = field(default_factory=InMemoryActivityLog)
 
     def app(self, settings: ApiSettings | None = None) -> FastAPI:
         search = SearchPath(self.store, self.embedder, None, SearchSettings())
-        return create_app(search, self.store, self.embedder, self.sources, settings or ApiSettings())
+        return create_app(search, self.store, self.embedder, self.sources, settings or ApiSettings(), self.activity)
 
     @asynccontextmanager
     async def client(self, settings: ApiSettings | None = None) -> AsyncIterator[httpx.AsyncClient]:

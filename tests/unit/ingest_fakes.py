@@ -16,7 +16,7 @@ from ingest.chunkers import StructureChunker
 from ingest.collectors import open_collector
 from ingest.job import SyncJob
 from shirabe.errors import PartialWrite, Unavailable
-from shirabe.protocols import Collector
+from shirabe.protocols import ActivityLog, Collector
 from shirabe.settings import Settings, load_settings
 from shirabe.types import Embedding, ModelInfo, Output, Record, Source, TextKind
 
@@ -101,11 +101,12 @@ def job_in(
     store: InMemoryStore,
     embedder: CountingEmbedder,
     open_source: Callable[[Source, Settings], Collector] = open_collector,
+    activity: ActivityLog | None = None,
     **ingest: object,
 ) -> SyncJob:
     settings = settings_in(folder, **ingest)
     chunker = StructureChunker(FakeTokens(), settings.ingest.chunk_tokens)
-    return SyncJob(store, embedder, chunker, settings, open_source=open_source)
+    return SyncJob(store, embedder, chunker, settings, open_source=open_source, activity=activity)
 
 
 class Repository:

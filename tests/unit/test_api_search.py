@@ -27,7 +27,7 @@ async def test_a_hit_says_everything(client: httpx.AsyncClient) -> None:
     response = await client.post("/v1/search", json={"query": "cancel order", "filters": {"lang": "en"}})
     assert response.status_code == 200, response.text
     answer = response.json()
-    assert set(answer) == {"hits", "glossary", "took_ms", "stages_ms", "generation", "degraded"}
+    assert set(answer) == {"hits", "glossary", "took_ms", "stages_ms", "generation", "degraded", "query_id"}
     hit = next(hit for hit in answer["hits"] if hit["path"] == "docs/en/cancel.md")
     assert set(hit) == {
         "chunk_id", "doc_id", "title", "text", "context", "highlights", "uri", "locator", "path", "source", "revision",

@@ -37,6 +37,7 @@ def test_the_contract_is_there(document: dict[str, Any]) -> None:
     offered = {(path, method) for path, operations in document["paths"].items() for method in operations}
     assert offered == {
         ("/v1/search", "post"),
+        ("/v1/events", "post"),
         ("/v1/documents", "put"),
         ("/v1/documents/{doc_id}", "get"),
         ("/v1/documents/{doc_id}", "delete"),

@@ -106,3 +106,14 @@ async def test_every_word_is_in_both_languages() -> None:
 async def test_there_is_no_other_file(client: httpx.AsyncClient) -> None:
     for name in ("main.py", "..%2fmain.py", "%2e%2e/main.py", ""):
         assert (await client.get(f"/page/{name}")).status_code == 404
+
+
+async def test_the_page_tells_what_is_opened_in_a_way_that_is_taken(client: httpx.AsyncClient) -> None:
+    script = (FOLDER / "search.js").read_text(encoding="utf-8")
+    beacon = re.search(r'sendBeacon\("([^"]+)", new Blob\(.*\{ type: "([^"]+)" \}\)\)', script)
+    assert beacon
+    # As plain text a browser would send `Origin: null` along, because of our Referrer-Policy.
+    assert beacon[2] == "application/json"
+    assert (await client.post(beacon[1], json={})).status_code == 400
+    refused = await client.post(beacon[1], json={}, headers={"Origin": "null"})
+    assert refused.status_code == 403
