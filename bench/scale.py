@@ -38,6 +38,7 @@ SIZES: Final = (10_000, 100_000)
 DIM: Final = 384
 _VECTORS: Final = 512
 _TOKENS: Final = 48
+_SECTIONS: Final = 3
 _WORDS: Final = (
     "order",
     "stock",
@@ -121,8 +122,12 @@ def _commit(numbers: range, *, edited: bool) -> Iterator[bytes]:
 
 
 def _page(number: int, mark: str) -> str:
-    words = " ".join(_WORDS[(number * step) % len(_WORDS)] for step in range(1, 24))
-    return f"# Page {number}\n\n{mark} {number}: {words}.\n"
+    """Return a page of a title and three short sections, 90 words."""
+    parts = [f"# Page {number}\n\n{mark} {number}."]
+    for section in range(_SECTIONS):
+        words = " ".join(_WORDS[(number * step + section) % len(_WORDS)] for step in range(1, 30))
+        parts.append(f"## Part {section} of {number}\n\n{words}.")
+    return "\n\n".join(parts) + "\n"
 
 
 async def _measure(settings: Settings, checkpoint: Path, repository: Path, documents: int) -> Measured:

@@ -56,14 +56,15 @@ class Splitter:
 
     def takes_whole(self, context: str, source: SourceText) -> bool:
         """Tell whether a document is one unit."""
-        # Next to all are far from the limit: their tokens are counted already.
         rough = source.cost(Span(0, len(source.text)))
+        if rough and _is_far_below(rough, context, self.whole_tokens):
+            return True
         return rough <= self.whole_tokens and 0 < self._count(context, source.text) <= self.whole_tokens
 
     def shorten(self, context: str) -> str:
         """Return a context cut to a third of the budget, so that the text has the rest."""
         allowed = max(1, self.max_tokens // _CONTEXT_SHARE)
-        if self._context_cost(context) <= allowed:
+        if _is_far_below(0, context, allowed) or self._context_cost(context) <= allowed:
             return context
         spans = self.tokens.spans(context)
         return context[: max(1, spans[max(allowed - 2, 0)][0])].rstrip() + "…"
@@ -78,6 +79,11 @@ class Splitter:
 
     def pieces(self, source: SourceText, span: Span, context: str, boundaries: Boundaries) -> list[Span]:
         """Return ranges that cover what is not blank in `span`, in order, each within the budget beside `context`."""
+        whole = source.trimmed(span)
+        if whole is None:
+            return []
+        if _is_far_below(source.cost(whole), context, self.max_tokens):
+            return [whole]
         pieces: list[Span] = []
         room = self.room(context)
         start = span.start
@@ -107,6 +113,14 @@ class Splitter:
 
     def _count(self, context: str, text: str) -> int:
         return self.tokens.count(f"{context}\n{text}" if context else text)
+
+
+def _is_far_below(cost: int, context: str, limit: int) -> bool:
+    """Tell whether a text of this cost is within a limit beside a context, whatever the tokens where they meet.
+
+    Next to all are, and need not be counted again: a token is a character at least, or the blank before it.
+    """
+    return 2 * (cost + len(context) + 1) <= limit
 
 
 def _piece_end(source: SourceText, span: Span, budget: int, boundaries: Boundaries) -> int:
