@@ -12,7 +12,7 @@ from opensearchpy import AsyncOpenSearch
 
 from opensearch.client import asking, reason_of
 from opensearch.documents import document_of
-from opensearch.smile import CONTENT_TYPE, SEPARATOR, encode
+from opensearch.smile import CONTENT_TYPE, SEPARATOR, encode, encoded_arrays
 from shirabe.errors import Overloaded, PartialWrite
 from shirabe.types import Record
 
@@ -55,13 +55,19 @@ class Outcome:
     transient: bool = False
 
 
-def upsert_action(record: Record, version: int) -> Action:
-    """Return the item that writes a record.
+def upsert_actions(records: Sequence[Record], version: int) -> list[Action]:
+    """Return the items that write records.
 
     Raises: InvalidInput for a vector that is not finite.
     """
-    header = {"index": _address(record.chunk.chunk_id, version)}
-    return Action(record.chunk.chunk_id, _line(header) + _line(document_of(record)))
+    documents = [document_of(record) for record in records]
+    dense = [document for document in documents if "dense" in document]
+    for document, vector in zip(dense, encoded_arrays([document["dense"] for document in dense]), strict=True):
+        document["dense"] = vector
+    return [
+        Action(record.chunk.chunk_id, _line({"index": _address(record.chunk.chunk_id, version)}) + _line(document))
+        for record, document in zip(records, documents, strict=True)
+    ]
 
 
 def delete_action(chunk_id: str, version: int) -> Action:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from opensearchpy import AsyncOpenSearch
 
-from opensearch.bulk import BULK_TIMEOUT_S, delete_action, send_actions, upsert_action
+from opensearch.bulk import BULK_TIMEOUT_S, delete_action, send_actions, upsert_actions
 from opensearch.client import asking, build_client, refusal
 from opensearch.documents import stored_of
 from opensearch.generations import current_name, ensure_generation, read_generation
@@ -57,7 +57,7 @@ class OpenSearchStore:
 
         Raises: PartialWrite naming exactly what was not written; Unavailable, Timeout, InvalidInput.
         """
-        upserts = [upsert_action(record, version) for record in records]
+        upserts = upsert_actions(records, version)
         if deletes:
             # A bulk of deletes alone makes a missing index (they carry versions), whatever `require_alias` says.
             await self.generation()

@@ -13,7 +13,7 @@ import pytest_asyncio
 from aiohttp import web
 from smile_reader import read_all
 
-from opensearch.bulk import Action, Outcome, Retries, batches, delete_action, outcome_of, send_actions, upsert_action
+from opensearch.bulk import Action, Outcome, Retries, batches, delete_action, outcome_of, send_actions, upsert_actions
 from opensearch.client import build_client
 from shirabe.errors import InvalidInput, PartialWrite, Timeout, Unavailable
 from shirabe.settings import OpenSearchSettings
@@ -157,7 +157,7 @@ async def test_a_slow_engine_is_a_timeout() -> None:
 
 
 def test_items_carry_their_version() -> None:
-    upsert, delete = upsert_action(record("本文"), 12), delete_action("d-00000", 13)
+    [upsert], delete = upsert_actions([record("本文")], 12), delete_action("d-00000", 13)
     header, body = read_all(upsert.payload)
     assert header == {"index": {"_id": "d-00000", "version": 12, "version_type": "external_gte"}}
     assert body["text"] == "本文"
@@ -165,7 +165,7 @@ def test_items_carry_their_version() -> None:
 
 
 def test_a_lone_surrogate_cannot_spoil_a_bulk() -> None:
-    _, body = read_all(upsert_action(record("a\ud800b"), 1).payload)
+    _, body = read_all(upsert_actions([record("a\ud800b")], 1)[0].payload)
     assert body["text"] == "a?b"
 
 
@@ -205,4 +205,17 @@ def test_a_vector_that_is_not_finite_stops_the_write_before_it_starts() -> None:
     row = record("x")
     bad = Record(row.document, row.chunk, Embedding(dense=np.asarray([np.nan], dtype=np.float32)))
     with pytest.raises(InvalidInput):
-        upsert_action(bad, 1)
+        upsert_actions([bad], 1)
+
+
+def test_vectors_written_together_stay_with_their_chunks() -> None:
+    rows = [record("a"), record("b"), record("c")]
+    vectors = {"a": [1.0, 2.5], "c": [-3.0, 0.125]}
+    given = [
+        Record(row.document, row.chunk, Embedding(dense=np.asarray(vectors[row.chunk.text], np.float32)))
+        if row.chunk.text in vectors
+        else row
+        for row in rows
+    ]
+    bodies = [read_all(action.payload)[1] for action in upsert_actions(given, 1)]
+    assert [(body["text"], body.get("dense")) for body in bodies] == [("a", [1, 2.5]), ("b", None), ("c", [-3, 0.125])]
