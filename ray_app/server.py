@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from ray_app import hub, m3_mini, provider_service, ray_node
 from ray_app.checkpoint import read_checkpoint
 from ray_app.config import ServerConfig
+from ray_app.guardian import run_guarded
 from ray_app.weight_files import require_whole
 from shirabe.errors import InvalidInput, ShirabeError, Unavailable
 from shirabe.ports import LOOPBACK, require_free_port
@@ -156,4 +157,4 @@ def _say(message: str, status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_guarded(main))

@@ -136,15 +136,13 @@ class ModelsProcess:
         return await self._process.wait()
 
     async def stop(self) -> None:
-        """Stop the server: asked first, killed when it does not listen."""
+        """Stop the server: asked first; asked again, it is killed with all it started."""
         process = self._process
         if process is None or process.returncode is not None:
             return
-        with suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
-        except TimeoutError:
+        for ask in (process.terminate, process.terminate, process.kill):
             with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+                ask()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+                return
