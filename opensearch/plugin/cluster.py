@@ -31,7 +31,7 @@ class Cluster:
     async def ask(self, call: Call) -> Any:
         """Return the JSON answer to a call; None when what was asked about is not there.
 
-        Raises: Forbidden when our user may not; InvalidInput when the cluster refuses; Unavailable, Overloaded, Timeout.
+        Raises: Forbidden when our user may not; InvalidInput when it refuses; Unavailable, Overloaded, Timeout.
         """
         with asking():
             try:

@@ -22,7 +22,7 @@ def taken_names(things: Sequence[Thing], census: Census) -> list[str]:
 
 
 async def other_conflicts(cluster: Cluster, plan: Plan) -> list[str]:
-    """Return what stands in the way of the index template: another for the same names, an index that is mapped otherwise.
+    """Return what stands in the way of the index template: a rival for the same names, an index mapped otherwise.
 
     Raises: Forbidden, InvalidInput, Unavailable, Timeout.
     """
@@ -31,8 +31,8 @@ async def other_conflicts(cluster: Cluster, plan: Plan) -> list[str]:
         rivals = await cluster.ask(Call("GET", "/_index_template"))
         patterns, priority = template.body["index_patterns"], template.body["priority"]
         found += [
-            f"the index template {row['name']} is for {', '.join(row['index_template']['index_patterns'])} too, with the "
-            f"same priority or a higher one"
+            f"the index template {row['name']} is for {', '.join(row['index_template']['index_patterns'])} too, "
+            f"with the same priority or a higher one"
             for row in rivals["index_templates"]
             if row["name"] != template.name
             and row["index_template"].get("priority", 0) >= priority

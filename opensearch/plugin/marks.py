@@ -1,7 +1,7 @@
 """How what is ours is told from what is not: a name that begins with ours, and a description that says so.
 
-Both are needed: a name may be anybody's, and a thing that only has the name is never changed or deleted. ml-commons takes
-letters, digits and plain punctuation in a description, the Search Relevance Workbench no quotes or brackets.
+Both are needed: a name may be anybody's, and a thing that only has the name is never changed or deleted. ml-commons
+takes letters, digits and plain punctuation in a description, the Search Relevance Workbench no quotes or brackets.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _LONGEST: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class JudgedTexts:
-    """Judged queries on an index: query text -> ids of the documents that answer it; `left_out`: queries it cannot hold."""
+    """Judged queries on an index: query text -> ids of what answers it. `left_out`: queries that cannot be held."""
 
     index: str
     ratings: Mapping[str, tuple[str, ...]]
