@@ -78,7 +78,7 @@ def _connector(name: str, served: ServedModels) -> Thing:
 
 def _action(served: ServedModels, path: str, asked: str, *, pre: str, post: str | None = None) -> dict[str, Any]:
     named = '"model": "${parameters.model}", "revision": "${parameters.revision}"'
-    action = {
+    action: dict[str, Any] = {
         "action_type": "PREDICT",
         "method": "POST",
         "url": f"{served.url}{path}",

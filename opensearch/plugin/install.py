@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from opensearch.plugin.calls import Call, Ref, resolved
@@ -13,7 +13,7 @@ from opensearch.plugin.cluster import Cluster
 from opensearch.plugin.conflicts import other_conflicts, taken_names
 from opensearch.plugin.facts import Facts, read_facts
 from opensearch.plugin.marks import agrees
-from opensearch.plugin.outcome import Outcome, Tell
+from opensearch.plugin.outcome import Done, Outcome, Tell
 from opensearch.plugin.plan import Plan, record_thing
 from opensearch.plugin.shelves import Found, Thing
 from opensearch.plugin.stale import stale_indexes
@@ -30,22 +30,30 @@ class Installed:
     advice: tuple[str, ...]
 
 
-async def install(cluster: Cluster, facts: Facts, plan: Plan, tell: Tell, *, dry_run: bool = False) -> Installed:
-    """Carry out a plan, telling each outcome as it is known; with `dry_run` only tell.
+async def install(
+    cluster: Cluster,
+    facts: Facts,
+    plan: Plan,
+    tell: Tell,
+    *,
+    dry_run: bool = False,
+    refused: Sequence[str] = (),
+) -> Installed:
+    """Carry out a plan, telling each outcome as it is known; with `dry_run` only tell. `refused`: what else forbids it.
 
     What is as wanted is left alone, so a second run changes nothing, and one that was cut off goes on.
 
     Raises: InvalidInput naming everything that stands in the way, before anything is written; Forbidden, Unavailable,
         Timeout, with what was done before told.
     """
+    _refuse(facts.refusals())
     census = await take_census(cluster, facts.components)
     settings = wanted_settings(plan.served, facts)
     record = record_thing(record_of(settings, plan.served, facts, census.record), plan.served)
     things = (record, *plan.things)
-    refusals = [*facts.refusals(), *taken_names(things, census), *overruled(settings, facts)]
+    refusals = [*taken_names(things, census), *overruled(settings, facts), *refused]
     refusals += await other_conflicts(cluster, plan)
-    if refusals:
-        raise InvalidInput("nothing was changed: " + "; ".join(refusals))
+    _refuse(refusals)
     work = _Work(cluster, census, {}, tell, dry_run)
     try:
         await work.place(record)
@@ -82,7 +90,8 @@ class _Work:
             self._tell(Outcome("unchanged", shelf.title, thing.name))
             return
         # Where a write replaces, it takes what is there; elsewhere only what is the same and not ready is mended.
-        base = (same or ([] if shelf.several else list(there)) or [None])[0]
+        candidates = same or ([] if shelf.several else list(there))
+        base = candidates[0] if candidates else None
         calls: list[Call] = []
         if shelf.several and shelf.superseded == "deleted":
             calls += [call for found in there for call in shelf.take(found)]
@@ -90,7 +99,7 @@ class _Work:
         calls.append(write)
         if not self._dry_run:
             await self._write(thing, calls, base)
-        done = "changed" if base is not None or calls != [write] else "made"
+        done: Done = "changed" if base is not None or calls != [write] else "made"
         self._tell(Outcome(done, shelf.title, thing.name, calls=tuple(calls)))
 
     async def set(self, settings: Mapping[str, Any]) -> None:
@@ -137,6 +146,6 @@ class _Work:
         await self._cluster.settled(as_written, f"the {thing.shelf.title} {thing.name}")
 
 
-def with_skipped(installed: Installed, skipped: Mapping[str, str]) -> Installed:
-    """Return the end of an install with more that was left out."""
-    return replace(installed, skipped={**installed.skipped, **skipped})
+def _refuse(refusals: Sequence[str]) -> None:
+    if refusals:
+        raise InvalidInput("nothing was changed: " + "; ".join(refusals))

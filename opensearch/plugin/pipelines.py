@@ -42,7 +42,8 @@ Map weighed(Map features, double exponent, int most) {
   entries.sort((a, b) -> Double.compare(((Number) b.getValue()).doubleValue(), ((Number) a.getValue()).doubleValue()));
   Map kept = new HashMap();
   for (int i = 0; i < entries.size() && i < most; i++) {
-    kept.put(entries.get(i).getKey(), ((Number) entries.get(i).getValue()).doubleValue() / scale);
+    double weight = ((Number) entries.get(i).getValue()).doubleValue() / scale;
+    kept.put(entries.get(i).getKey(), BigDecimal.valueOf(weight).round(new MathContext(4)).doubleValue());
   }
   return kept;
 }
