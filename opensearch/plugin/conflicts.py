@@ -41,6 +41,8 @@ async def other_conflicts(cluster: Cluster, plan: Plan) -> list[str]:
         wanted = template.body["template"]["mappings"]["properties"]
         there = await cluster.ask(Call("GET", f"/{','.join(patterns)}/_mapping?ignore_unavailable=true"))
         for index, row in sorted((there or {}).items()):
+            if "model_revision" in row["mappings"].get("_meta", {}):
+                continue  # made from our template, if by another model: no conflict, but due to be indexed again
             found += _other_types(index, wanted, row["mappings"].get("properties", {}))
     return found
 
