@@ -11,6 +11,7 @@ from opensearch.plugin.served import ServedModels
 
 TRUSTED: Final = "plugins.ml_commons.trusted_connector_endpoints_regex"
 PRIVATE_IP: Final = "plugins.ml_commons.connector.private_ip_enabled"
+WORKBENCH: Final = "plugins.search_relevance.workbench_enabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class Record:
     inherited: tuple[str, ...]
 
 
-def wanted_settings(served: ServedModels, facts: Facts) -> dict[str, Any]:
-    """Return the persistent settings to write; empty when everything is as needed.
+def wanted_settings(served: ServedModels, facts: Facts, *, workbench: bool) -> dict[str, Any]:
+    """Return the persistent settings to write; empty when everything is as needed. `workbench`: it is to be filled.
 
     The list of trusted addresses replaces the default one, so what is in force is written with it.
     """
@@ -34,8 +35,10 @@ def wanted_settings(served: ServedModels, facts: Facts) -> dict[str, Any]:
     trusted = _patterns(facts.settings.get(TRUSTED))
     if served.trusted_pattern not in trusted:
         wanted[TRUSTED] = [*trusted, served.trusted_pattern]
-    if served.private and str(facts.settings.get(PRIVATE_IP)).lower() != "true":
-        wanted[PRIVATE_IP] = True
+    switches = {PRIVATE_IP: served.private, WORKBENCH: workbench}
+    for name, needed in switches.items():
+        if needed and str(facts.settings.get(name)).lower() != "true":
+            wanted[name] = True
     return wanted
 
 

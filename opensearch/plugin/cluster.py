@@ -41,7 +41,8 @@ class Cluster:
             except TransportError as error:
                 if error.status_code == 404:
                     return None
-                raise_refusal(call, error.status_code, error.info)
+                # A plugin may answer in plain text, which the client keeps elsewhere.
+                raise_refusal(call, error.status_code, error.info or error.error)
                 raise
 
     async def settled(self, look: Callable[[], Awaitable[bool]], what: str) -> None:

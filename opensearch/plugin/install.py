@@ -48,7 +48,7 @@ async def install(
     """
     _refuse(facts.refusals())
     census = await take_census(cluster, facts.components)
-    settings = wanted_settings(plan.served, facts)
+    settings = wanted_settings(plan.served, facts, workbench=plan.fills_workbench)
     record = record_thing(record_of(settings, plan.served, facts, census.record), plan.served)
     things = (record, *plan.things)
     refusals = [*taken_names(things, census), *overruled(settings, facts), *refused]

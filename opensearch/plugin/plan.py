@@ -15,7 +15,7 @@ from opensearch.plugin.policies import snapshot_policy, state_policy
 from opensearch.plugin.relevance import JudgedTexts, relevance
 from opensearch.plugin.roles import roles
 from opensearch.plugin.served import ServedModels
-from opensearch.plugin.shelves import RECORD, Thing
+from opensearch.plugin.shelves import QUERY_SET, RECORD, Thing
 from opensearch.plugin.templates import index_template
 
 RECORD_NAME: Final = f"{PREFIX}plugin"
@@ -30,6 +30,11 @@ class Plan:
     served: ServedModels
     things: tuple[Thing, ...]
     skipped: Mapping[str, str]
+
+    @property
+    def fills_workbench(self) -> bool:
+        """Whether anything goes into the Search Relevance Workbench, which may have to be switched on."""
+        return any(thing.shelf is QUERY_SET for thing in self.things)
 
 
 def make_plan(
