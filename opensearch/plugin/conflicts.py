@@ -36,7 +36,7 @@ async def other_conflicts(cluster: Cluster, plan: Plan) -> list[str]:
             for row in rivals["index_templates"]
             if row["name"] != template.name
             and row["index_template"].get("priority", 0) >= priority
-            and _overlap(patterns, row["index_template"]["index_patterns"])
+            and overlap(patterns, row["index_template"]["index_patterns"])
         ]
         wanted = template.body["template"]["mappings"]["properties"]
         there = await cluster.ask(Call("GET", f"/{','.join(patterns)}/_mapping?ignore_unavailable=true"))
@@ -47,16 +47,14 @@ async def other_conflicts(cluster: Cluster, plan: Plan) -> list[str]:
     return found
 
 
-def _overlap(ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    """Tell whether two patterns, each a prefix and a star, can fit one name."""
-    for one in ours:
-        for other in theirs:
-            mine, its = one.partition("*")[0], other.partition("*")[0]
-            if mine.startswith(its) if "*" in other else its.startswith(mine):
-                return True
-            if "*" in other and its.startswith(mine):
-                return True
-    return False
+def overlap(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    """Tell whether a name can fit both: ours end in a star, theirs are compared up to their first one."""
+    return any(_meet(one.removesuffix("*"), other) for one in ours for other in theirs)
+
+
+def _meet(prefix: str, other: str) -> bool:
+    start, star, _ = other.partition("*")
+    return start.startswith(prefix) or (bool(star) and prefix.startswith(start))
 
 
 def _other_types(index: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

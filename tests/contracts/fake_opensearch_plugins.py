@@ -166,7 +166,7 @@ class FakeOpenSearch:
                     return web.json_response(
                         {"status": "error", "reason": f"Invalid keys {sorted(unknown)}"}, status=400
                     )
-                shown = {"fls": [], "masked_fields": []}
+                shown: dict[str, Any] = {"fls": [], "masked_fields": []}
                 body["index_permissions"] = [shown | row for row in body["index_permissions"]]
                 body = {"reserved": False, "hidden": False, "static": False, "tenant_permissions": []} | body
             self.kept.setdefault(kind, {})[request.match_info["name"]] = body

@@ -44,7 +44,7 @@ async def models() -> AsyncIterator[StoppableModels]:
 
 async def ran(*arguments: str) -> Result:
     """Run a command in a thread, where it may have a loop of its own."""
-    return await asyncio.to_thread(CliRunner().invoke, app, ["plugin", *arguments])
+    return await asyncio.to_thread(lambda: CliRunner().invoke(app, ["plugin", *arguments]))
 
 
 async def answered(*arguments: str) -> tuple[int, Any]:
