@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from fake_opensearch_plugins import PASSWORD, USER, FakeOpenSearch, listening
 from stoppable_models import StoppableModels
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from shirabe.cli import app
 from shirabe.ports import LOOPBACK, require_free_port
