@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from opensearch.plugin.cluster import Cluster, open_cluster
 from opensearch.plugin.facts import read_facts
@@ -56,10 +57,10 @@ async def opened(url: str) -> AsyncIterator[Cluster]:
 
 
 @asynccontextmanager
-async def installed(url: str, models_url: str) -> AsyncIterator[Cluster]:
+async def installed(url: str, models_url: str, key: SecretStr | None = None) -> AsyncIterator[Cluster]:
     """Give a cluster with models and pipelines of a model server, and take them back in the end."""
     async with opened(url) as cluster:
-        await apply(cluster, await read_served(models_url, None))
+        await apply(cluster, await read_served(models_url, key))
         try:
             yield cluster
         finally:

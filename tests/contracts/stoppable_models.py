@@ -17,16 +17,17 @@ PATIENCE_S = 10.0
 class StoppableModels:
     """A model server in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: FakeModel | None = None, api_key: str | None = None) -> None:
         self.port = require_free_port(LOOPBACK, 0)
         self.url = f"http://{LOOPBACK}:{self.port}"
-        self.model = FakeModel()
+        self.model = model or FakeModel()
+        self._api_key = api_key
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen, on the same port every time."""
-        _, service = serve(self.model, FakeScorer())
+        _, service = serve(self.model, FakeScorer(), api_key=self._api_key)
         config = uvicorn.Config(
             asgi(service), LOOPBACK, self.port, log_level="error", lifespan="off", ws="none", timeout_keep_alive=1
         )

@@ -17,6 +17,7 @@ from real_system import drop, own
 
 from api.rerank import LateWeights
 from api.search import SearchPath
+from opensearch.plugin.relevance import lexical_query
 from opensearch.store import OpenSearchStore, open_store
 from ray_app.client import ModelClient
 from shirabe.settings import SearchSettings, Settings
@@ -140,23 +141,6 @@ async def both(opensearch_url: str, models_url: str, settings: Settings) -> Asyn
         await drop(opensearch_url, mine.opensearch.alias)
 
 
-def lexical(question: str) -> dict[str, Any]:
-    weights = {
-        "text.kuromoji": 1.0,
-        "text.bigram": 0.2,
-        "text.english": 0.5,
-        "text.identifiers": 0.3,
-        "title.kuromoji": 0.5,
-        "title.english": 0.3,
-        "title.identifiers": 0.2,
-        "headings.kuromoji": 0.4,
-        "headings.english": 0.3,
-        "path.identifiers": 0.2,
-    }
-    fields = [f"{field}^{weight}" for field, weight in weights.items()]
-    return {"multi_match": {"query": question, "type": "most_fields", "fields": fields}}
-
-
 def dense(question: str) -> dict[str, Any]:
     return {"neural": {"dense": {"query_text": question, "k": DEPTH}}}
 
@@ -166,7 +150,7 @@ def sparse(question: str) -> dict[str, Any]:
 
 
 def hybrid(question: str) -> dict[str, Any]:
-    legs = [lexical(question), dense(question), sparse(question)]
+    legs = [lexical_query(question), dense(question), sparse(question)]
     return {"hybrid": {"queries": legs, "pagination_depth": DEPTH}}
 
 
@@ -175,7 +159,7 @@ def reranked(question: str) -> dict[str, Any]:
 
 
 FORMS: dict[str, tuple[Mode, Rerank, Callable[[str], dict[str, Any]], str | None]] = {
-    "lexical": ("lexical", "none", lambda text: {"query": lexical(text)}, None),
+    "lexical": ("lexical", "none", lambda text: {"query": lexical_query(text)}, None),
     "neural": ("dense", "none", lambda text: {"query": dense(text)}, "shirabe-rrf"),
     "neural_sparse": ("sparse", "none", lambda text: {"query": sparse(text)}, "shirabe-rrf"),
     "hybrid": ("hybrid", "none", lambda text: {"query": hybrid(text)}, "shirabe-rrf"),
