@@ -9,7 +9,7 @@ from opensearch.plugin.change import Record
 from opensearch.plugin.cluster import Cluster
 from opensearch.plugin.plan import RECORD_NAME, record_read
 from opensearch.plugin.shelves import RECORD, SHELVES, Found, Shelf
-from shirabe.errors import Forbidden
+from shirabe.errors import Forbidden, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ async def read_shelf(cluster: Cluster, shelf: Shelf) -> tuple[Found, ...]:
     """List one shelf. Raises: Forbidden, InvalidInput, Unavailable, Timeout."""
     try:
         return tuple(shelf.entries(await cluster.ask(shelf.listing)))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Unavailable(f"the cluster's list of {shelf.title}s is not understood: {error!r}") from error
     except Forbidden as error:
         # A workbench that is switched off refuses everybody; it is switched on before anything is put there.
         if shelf.needs == "opensearch-search-relevance" and "is disabled" in error.message:

@@ -12,7 +12,7 @@ from opensearchpy.exceptions import TransportError
 
 from opensearch.client import asking, build_client, reason_of
 from opensearch.plugin.calls import Call
-from shirabe.errors import Forbidden, InvalidInput, Timeout
+from shirabe.errors import Forbidden, InvalidInput, Timeout, Unavailable
 from shirabe.settings import OpenSearchSettings
 
 CALL_TIMEOUT_S: Final = 60.0
@@ -29,7 +29,7 @@ class Cluster:
         self._client = client
 
     async def ask(self, call: Call) -> Any:
-        """Return the JSON answer to a call; None when what was asked about is not there.
+        """Return the JSON answer to a call; None when what was to be read or taken away is not there.
 
         Raises: Forbidden when our user may not; InvalidInput when it refuses; Unavailable, Overloaded, Timeout.
         """
@@ -39,7 +39,7 @@ class Cluster:
                     call.method, call.path, body=call.body, params={"request_timeout": CALL_TIMEOUT_S}
                 )
             except TransportError as error:
-                if error.status_code == 404:
+                if error.status_code == 404 and (call.method in ("GET", "DELETE") or call.path.endswith("/_search")):
                     return None
                 # A plugin may answer in plain text, which the client keeps elsewhere.
                 raise_refusal(call, error.status_code, error.info or error.error)
@@ -75,5 +75,7 @@ def raise_refusal(call: Call, status: object, info: object) -> None:
         raise InvalidInput(f"the cluster is read-only for {call.method} {call.path}: {reason}")
     if status == 403:
         raise Forbidden(f"this user may not {call.method} {call.path}: {reason}")
+    if status == 404:
+        raise Unavailable(f"the cluster does not know {call.method} {call.path}: {reason}")
     if status in (400, 409):
         raise InvalidInput(f"the cluster refuses {call.method} {call.path}: {reason}")

@@ -60,25 +60,22 @@ class Facts:
 async def read_facts(cluster: Cluster) -> Facts:
     """Ask a cluster what it is. Raises: Forbidden, Unavailable, Timeout."""
     info = await cluster.ask(Call("GET", "/"))
-    try:
-        number, distribution = info["version"]["number"], info["version"].get("distribution", "something else")
-    except (TypeError, KeyError) as error:
-        raise Unavailable("what answers there is not an OpenSearch") from error
     nodes = await cluster.ask(Call("GET", "/_nodes/plugins"))
-    on_each = [
-        {plugin["name"] for plugin in (*node["plugins"], *node.get("modules", ()))} for node in nodes["nodes"].values()
-    ]
     state = await cluster.ask(Call("GET", "/_cluster/state/blocks"))
     settings = await cluster.ask(Call("GET", "/_cluster/settings?flat_settings=true&include_defaults=true"))
-    return Facts(
-        distribution=distribution,
-        version=number,
-        components=frozenset(set.intersection(*on_each)) if on_each else frozenset(),
-        blocks=tuple(_blocks(state["blocks"])),
-        settings={**settings["defaults"], **settings["persistent"], **settings["transient"]},
-        persistent=settings["persistent"],
-        transient=settings["transient"],
-    )
+    try:
+        on_each = [{plugin["name"] for plugin in node["plugins"]} for node in nodes["nodes"].values()]
+        return Facts(
+            distribution=info["version"].get("distribution", "something else"),
+            version=info["version"]["number"],
+            components=frozenset(set.intersection(*on_each)),
+            blocks=tuple(_blocks(state["blocks"])),
+            settings={**settings["defaults"], **settings["persistent"], **settings["transient"]},
+            persistent=settings["persistent"],
+            transient=settings["transient"],
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise Unavailable(f"what answers there is not an OpenSearch: {error!r}") from error
 
 
 def _blocks(blocks: Mapping[str, Any]) -> list[str]:

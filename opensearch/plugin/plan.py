@@ -16,7 +16,8 @@ from opensearch.plugin.relevance import JudgedTexts, relevance
 from opensearch.plugin.roles import roles
 from opensearch.plugin.served import ServedModels
 from opensearch.plugin.shelves import QUERY_SET, RECORD, Thing
-from opensearch.plugin.templates import index_template
+from opensearch.plugin.templates import PATTERN, index_template
+from shirabe.errors import InvalidInput
 
 RECORD_NAME: Final = f"{PREFIX}plugin"
 _NO_REPOSITORY: Final = "no snapshot repository was named"
@@ -45,7 +46,12 @@ def make_plan(
     repository: str | None = None,
     judged: JudgedTexts | None = None,
 ) -> Plan:
-    """Return the plan for a cluster with these components; `alias` is that of the index behind the facade."""
+    """Return the plan for a cluster with these components; `alias` is that of the index behind the facade.
+
+    Raises: InvalidInput when that index would be taken for one of the template's.
+    """
+    if f"{alias}-".startswith(PATTERN.removesuffix("*")):
+        raise InvalidInput(f"{PATTERN} is the pattern of the index template: choose another alias", "opensearch.alias")
     wanted = [
         *models_of(served),
         *ingest_pipelines(served),

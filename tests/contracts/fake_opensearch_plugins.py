@@ -50,7 +50,10 @@ _RELEVANCE = {"query_sets": "query_set", "judgments": "judgment", "search_config
 
 @dataclass
 class FakeOpenSearch:
-    """One cluster. `forbidden`: (method, path prefix) that our user may not; `broken`: those answered 500."""
+    """One cluster. `forbidden`: (method, path prefix) that our user may not; `broken`: those answered 500.
+
+    `nonsense`: the path whose answers are JSON of another shape. `held`: document id -> path, of any index.
+    """
 
     version: str = "3.6.0"
     distribution: str = "opensearch"
@@ -63,6 +66,8 @@ class FakeOpenSearch:
     writes: list[str] = field(default_factory=list)
     secrets: list[Any] = field(default_factory=list)
     held: dict[str, str] = field(default_factory=dict)
+    blocked: dict[str, Any] = field(default_factory=dict)
+    nonsense: str = "/nowhere"
     _number: int = 0
 
     @web.middleware
@@ -74,6 +79,8 @@ class FakeOpenSearch:
         for places, status, kind in ((self.forbidden, 403, "security_exception"), (self.broken, 500, "fault")):
             if any(request.method == method and request.path.startswith(prefix) for method, prefix in places):
                 return _refused(status, kind, f"no permissions for [{request.path}] and User [name={USER}]")
+        if request.path.startswith(self.nonsense):
+            return web.json_response([["what", "is", "this"]])
         looks = request.method == "GET" or request.path.endswith("/_search")
         if not looks:
             self.writes.append(f"{request.method} {request.path}")
@@ -122,7 +129,7 @@ class FakeOpenSearch:
         return web.json_response({"nodes": {"a": {"plugins": plugins, "modules": []}}})
 
     async def blocks(self, _: web.Request) -> web.Response:
-        return web.json_response({"blocks": {}})
+        return web.json_response({"blocks": self.blocked})
 
     async def read_settings(self, _: web.Request) -> web.Response:
         set_ = set(self.settings["persistent"]) | set(self.settings["transient"])

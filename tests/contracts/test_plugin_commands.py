@@ -96,6 +96,10 @@ async def test_errors_exit_as_in_the_other_commands(fake: FakeOpenSearch, models
     for bad in ("ftp://models", "http://user:secret@models", "http://models?x=1"):
         result = await ran("install", *both[:4], "--models-url", bad)
         assert result.exit_code == 2 and "secret" not in result.output
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SHIRABE_OPENSEARCH__PASSWORD")
+        result = await ran("install", *both)
+        assert result.exit_code == 2 and "SHIRABE_OPENSEARCH__PASSWORD" in result.stderr
     fake.forbidden = {("PUT", "/_component_template")}
     assert (await ran("install", *both)).exit_code == 5
     fake.forbidden = set()

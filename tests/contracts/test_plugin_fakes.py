@@ -191,6 +191,37 @@ async def test_without_the_rights_nothing_is_changed(
     assert left(fake) == {} and fake.settings["persistent"] == {}
 
 
+FLOOD_STAGE = {
+    "12": {"description": "disk usage exceeded flood-stage watermark, index has read-only-allow-delete block"}
+}
+
+
+@pytest.mark.parametrize(
+    ("blocked", "said"),
+    [
+        ({"global": {"6": {"description": "cluster read-only (api)"}}}, "cluster read-only"),
+        ({"indices": {".plugins-ml-model": FLOOD_STAGE}}, ".plugins-ml-model: disk usage exceeded flood-stage"),
+    ],
+)
+async def test_what_may_not_be_written_is_known_before(
+    blocked: dict[str, Any], said: str, fake: FakeOpenSearch, cluster: Cluster
+) -> None:
+    fake.blocked = blocked
+    with pytest.raises(InvalidInput, match=f"nothing was changed: the cluster is read-only: {said}"):
+        await put(cluster)
+    assert fake.writes == []
+    fake.blocked = {"indices": {"logs-of-others": FLOOD_STAGE}}
+    await put(cluster)
+
+
+@pytest.mark.parametrize("path", ["/_component_template/{name}", "/_plugins/_security/api/roles", "/_nodes/plugins"])
+async def test_an_answer_that_makes_no_sense_is_no_crash(path: str, fake: FakeOpenSearch, cluster: Cluster) -> None:
+    fake.nonsense = path.partition("{")[0]
+    with pytest.raises(Unavailable, match=r"not understood|not an OpenSearch"):
+        await put(cluster)
+    assert fake.writes == []
+
+
 async def test_an_unknown_user_is_told_so(fake: FakeOpenSearch) -> None:
     nobody = open_cluster(OpenSearchSettings(url=fake.url))
     try:

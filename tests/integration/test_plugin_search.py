@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ from real_system import drop, own
 
 from api.rerank import LateWeights
 from api.search import SearchPath
-from opensearch.plugin.relevance import lexical_query
+from opensearch.plugin.cluster import Cluster
+from opensearch.plugin.judged import judged_texts
+from opensearch.plugin.relevance import SEARCH_TEXT, lexical_query, relevance
+from opensearch.plugin.served import read_served
+from opensearch.plugin.shelves import SEARCH_CONFIGURATION
 from opensearch.store import OpenSearchStore, open_store
 from ray_app.client import ModelClient
 from shirabe.settings import SearchSettings, Settings
@@ -53,6 +58,8 @@ class Both:
 
     facade: SearchPath
     search: Search
+    cluster: Cluster
+    alias: str
 
     async def facade_order(self, question: str, mode: Mode, rerank: Rerank = "none") -> list[tuple[str, float]]:
         asked = Query(question, top_k=RERANKED, mode=mode, rerank=rerank, principal=Principal())
@@ -67,7 +74,7 @@ def passages() -> list[str]:
             text = " ".join(part.split())
             if 40 <= len(text) <= 500 and not text.startswith(("```", "|", "---")):
                 found.setdefault(text)
-    return list(found)[::2]
+    return list(found)[::3]
 
 
 class ServedReranker:
@@ -122,17 +129,20 @@ async def both(opensearch_url: str, models_url: str, settings: Settings) -> Asyn
     models = ModelClient(models_url, 60.0)
     store = await open_store(mine.opensearch, await models.info())
     texts = passages()
-    assert len(texts) >= 100
+    assert len(texts) >= 80
     search = SearchSettings(weights={"lexical": 1.0, "dense": 1.0, "sparse": 1.0}, versions_together=False)
     # No late interaction before the reranker, so that it is given the same twenty.
     facade = SearchPath(store, models, ServedReranker(models_url), search, LateWeights(0.0, 0.0, 0.0, 0.0))
     try:
-        async with installed(opensearch_url, models_url), AsyncOpenSearch(hosts=[opensearch_url]) as client:
+        async with (
+            installed(opensearch_url, models_url) as cluster,
+            AsyncOpenSearch(hosts=[opensearch_url], timeout=60) as client,
+        ):
             try:
                 await client.indices.create(index=INDEX)
                 await fill_index(client, INDEX, texts)
                 await fill_facade(store, models, texts)
-                yield Both(facade, searching(client, INDEX))
+                yield Both(facade, searching(client, INDEX), cluster, mine.opensearch.alias)
             finally:
                 await client.indices.delete(index=INDEX, params={"ignore_unavailable": "true"})
     finally:
@@ -170,7 +180,8 @@ FORMS: dict[str, tuple[Mode, Rerank, Callable[[str], dict[str, Any]], str | None
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_plain_client_gets_the_facade_s_top_ten(form: str, both: Both) -> None:
     mode, rerank, body, pipeline = FORMS[form]
-    for question in QUESTIONS:
+    # Reranking reads every candidate with the model: half the questions say as much.
+    for question in QUESTIONS if rerank == "none" else QUESTIONS[::2]:
         ours = await both.facade_order(question, mode, rerank)
         theirs = await both.search(body(question), pipeline)
         assert len(ours) == len(theirs) > 0, question
@@ -220,3 +231,21 @@ async def test_a_question_that_is_json_is_refused_by_the_reranker_s_connector_on
     assert await both.search(reranked(question), "shirabe-rrf-rerank") == await both.search(
         {"query": hybrid(question)}, "shirabe-rrf"
     )
+
+
+async def test_search_configurations_run_on_the_facade_s_own_index_and_find_what_is_judged(
+    both: Both, models_url: str, opensearch_url: str
+) -> None:
+    judged = await judged_texts(both.cluster, both.alias, [(question, ["0003", "0007"]) for question in QUESTIONS])
+    held = {ident for idents in judged.ratings.values() for ident in idents}
+    assert len(held) == 2 and not judged.left_out
+    things = relevance(await read_served(models_url, None), judged)
+    configurations = [thing.body for thing in things if thing.shelf is SEARCH_CONFIGURATION]
+    assert len(configurations) == 4
+    async with AsyncOpenSearch(hosts=[opensearch_url], timeout=60) as client:
+        for body in configurations:
+            # What the workbench does: the text takes the placeholder's place in the string.
+            query = json.loads(body["query"].replace(SEARCH_TEXT, QUESTIONS[1]))
+            params = {"search_pipeline": body["searchPipeline"]} if body["searchPipeline"] else {}
+            answer = await client.search(index=body["index"], body=query | {"_source": ["text"]}, params=params)
+            assert len(answer["hits"]["hits"]) >= TOP

@@ -31,6 +31,7 @@ from opensearch.plugin.plan import make_plan, record_read, record_thing
 from opensearch.plugin.relevance import JudgedTexts, lexical_query, takes
 from opensearch.plugin.served import ServedModels
 from opensearch.plugin.shelves import CONNECTOR, MODEL, SHELVES, Thing
+from shirabe.errors import InvalidInput
 
 EVERY = ("opensearch-ml", "opensearch-security", "opensearch-index-management", "opensearch-search-relevance")
 DEFAULT = ["^https://api\\.openai\\.com/.*$"]
@@ -94,6 +95,13 @@ def test_a_model_of_fewer_outputs_gets_what_it_has() -> None:
     assert plan.skipped["reranking"] == "the model server has no reranker"
     text = json.dumps([thing.body for thing in plan.things], default=str)
     assert "sparse_encoding" not in text and "rank_features" not in text
+
+
+def test_the_facade_s_index_is_never_taken_for_one_of_the_template_s() -> None:
+    for alias in ("shirabe-text", "shirabe-text-chunks"):
+        with pytest.raises(InvalidInput, match="choose another alias"):
+            make_plan(SERVED, EVERY, alias=alias)
+    make_plan(SERVED, EVERY, alias="shirabe-texts")
 
 
 def test_connectors_ask_for_the_right_kind_of_text_and_the_planned_revision() -> None:
