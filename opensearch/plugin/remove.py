@@ -6,7 +6,7 @@ from opensearch.plugin.calls import Call
 from opensearch.plugin.census import read_shelf, take_census
 from opensearch.plugin.change import restored_settings
 from opensearch.plugin.cluster import Cluster
-from opensearch.plugin.facts import Facts
+from opensearch.plugin.facts import Facts, read_facts
 from opensearch.plugin.install import SETTINGS
 from opensearch.plugin.outcome import Outcome, Tell
 from opensearch.plugin.shelves import RECORD, Found, Shelf
@@ -25,11 +25,16 @@ async def remove(cluster: Cluster, facts: Facts, tell: Tell, *, dry_run: bool = 
     for shelf, found in reversed(ours):
         if shelf is not RECORD:
             await _take(cluster, shelf, found, tell, dry_run)
-    if census.record is not None:
-        if settings := restored_settings(census.record, facts):
+    if (record := census.record) is not None:
+        if settings := restored_settings(record, facts):
             call = Call("PUT", "/_cluster/settings", {"persistent": settings})
             if not dry_run:
                 await cluster.ask(call)
+
+                async def restored() -> bool:
+                    return not restored_settings(record, await read_facts(cluster))
+
+                await cluster.settled(restored, SETTINGS)
             tell(Outcome("changed", SETTINGS, ", ".join(settings), "as they were before", (call,)))
         for shelf, found in ours:
             if shelf is RECORD:

@@ -1,4 +1,4 @@
-"""An OpenSearch with the plugins that the embedded node cannot have, and a Dashboards, over real HTTP on loopback.
+"""An OpenSearch with the plugins that the embedded node cannot have, over real HTTP on loopback.
 
 Security, index-management and search-relevance answer as their published references and their REST handlers say: what a
 body may hold, which numbers an update must name, what a name may be made of. Of ml-commons it has just enough. It has
@@ -7,7 +7,6 @@ never met the real ones.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from aiohttp import web
+from fake_dashboards import FakeDashboards
 
 from shirabe.ports import LOOPBACK
 
@@ -312,49 +312,6 @@ class FakeOpenSearch:
     def _hits(self, kind: str) -> dict[str, Any]:
         hits = [{"_id": name, "_source": body} for name, body in self.kept.get(kind, {}).items()]
         return {"hits": {"total": {"value": len(hits), "relation": "eq"}, "hits": hits}}
-
-
-@dataclass
-class FakeDashboards:
-    """OpenSearch Dashboards' saved objects; `swallowed`: ids whose import it says it did, and did not."""
-
-    url: str = ""
-    objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    swallowed: set[str] = field(default_factory=set)
-    imports: int = 0
-
-    @web.middleware
-    async def guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        if request.method != "GET" and request.headers.get("osd-xsrf") is None:
-            return web.json_response({"message": "Request must contain a osd-xsrf header."}, status=400)
-        response: web.StreamResponse = await handler(request)
-        return response
-
-    def routes(self) -> list[web.RouteDef]:
-        path = "/api/saved_objects/{kind}/{name}"
-        return [
-            web.post("/api/saved_objects/_import", self.take),
-            web.get(path, self.read),
-            web.delete(path, self.delete),
-        ]
-
-    async def take(self, request: web.Request) -> web.Response:
-        part = (await request.post())["file"]
-        assert isinstance(part, web.FileField) and part.filename.endswith(".ndjson")
-        self.imports += 1
-        rows = [row for line in part.file.read().splitlines() if "type" in (row := json.loads(line))]
-        for row in rows:
-            if row["id"] not in self.swallowed:
-                self.objects[row["type"], row["id"]] = row
-        return web.json_response({"success": True, "successCount": len(rows)})
-
-    async def read(self, request: web.Request) -> web.Response:
-        found = self.objects.get((request.match_info["kind"], request.match_info["name"]))
-        return web.json_response(found or {"statusCode": 404}, status=200 if found else 404)
-
-    async def delete(self, request: web.Request) -> web.Response:
-        del self.objects[request.match_info["kind"], request.match_info["name"]]
-        return web.json_response({})
 
 
 @asynccontextmanager

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from fake_dashboards import FakeDashboards
 from fake_opensearch_plugins import PASSWORD, USER, FakeOpenSearch, listening
 from stoppable_models import StoppableModels
 from typer.testing import CliRunner, Result
@@ -116,3 +119,25 @@ async def test_what_was_done_before_an_error_is_told(fake: FakeOpenSearch, model
     assert answer["outcomes"][-1]["kind"] == "search pipeline"
     assert "writes were done before" in answer["error"]
     assert KEY not in json.dumps(answer)
+
+
+async def test_dashboards_is_filled_and_emptied_with_the_rest(
+    fake: FakeOpenSearch, models: StoppableModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"type": "dashboard", "id": "shirabe-users", "attributes": {"title": "Search users"}, "references": []}
+    objects = ModuleType("opensearch.dashboards")
+    objects.dashboard_objects = lambda: json.dumps(row).encode()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "opensearch.dashboards", objects)
+    dashboards = FakeDashboards()
+    async with listening(dashboards) as url:
+        at = ("--url", fake.url, "--username", USER, "--dashboards-url", url)
+        dashboards.objects["dashboard", "shirabe-users"] = row | {"attributes": {"title": "Sales"}}
+        result = await ran("install", *at, "--models-url", models.url)
+        assert result.exit_code == 2 and "nothing was changed" in result.stderr and fake.writes == []
+        dashboards.objects.clear()
+        code, answer = await answered("install", *at, "--models-url", models.url)
+        assert code == 0 and answer["outcomes"][-1]["kind"] == "saved object"
+        assert dashboards.objects == {("dashboard", "shirabe-users"): row}
+        assert "Dashboards objects" not in answer["skipped"]
+        assert (await ran("remove", *at)).exit_code == 0
+        assert dashboards.objects == {} and all(not things for things in fake.kept.values())
