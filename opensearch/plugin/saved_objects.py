@@ -68,7 +68,7 @@ class Dashboards:
         found = []
         for one in read_objects(ndjson):
             there = await self._get(one)
-            if there is not None and there.get("title") != one.attributes.get("title"):
+            if there is not None and not _named_alike(one, there):
                 found.append(f"the {_KIND} {one.name} is there already as {there.get('title')!r} and is not ours")
         return found
 
@@ -85,7 +85,8 @@ class Dashboards:
             if not answer.get("success"):
                 errors = [f"{row.get('type')} {row.get('id')}: {row.get('error')}" for row in answer.get("errors", ())]
                 raise InvalidInput(f"Dashboards refuses {'; '.join(errors) or answer}")
-            if lost := [one.name for one in objects if not _same(one, await self._get(one))]:
+            # Only that each is there: Dashboards may bring an object to the form of its own version.
+            if lost := [one.name for one in objects if not _named_alike(one, await self._get(one))]:
                 raise InvalidInput(f"Dashboards said that it imported {', '.join(lost)}, and does not have it")
         for one in objects:
             changed = one.name in missing
@@ -95,8 +96,7 @@ class Dashboards:
     async def remove(self, ndjson: bytes, tell: Tell, *, dry_run: bool = False) -> None:
         """Take the objects away, those that refer to others first. Raises: Forbidden, Unavailable, Timeout."""
         for one in reversed(read_objects(ndjson)):
-            there = await self._get(one)
-            if there is None or there.get("title") != one.attributes.get("title"):
+            if not _named_alike(one, await self._get(one)):
                 continue
             if not dry_run:
                 await self._ask("DELETE", one.path)
@@ -129,6 +129,10 @@ class Dashboards:
 
 def _same(one: SavedObject, there: Mapping[str, Any] | None) -> bool:
     return there is not None and all(there.get(name) == value for name, value in one.attributes.items())
+
+
+def _named_alike(one: SavedObject, there: Mapping[str, Any] | None) -> bool:
+    return there is not None and there.get("title") == one.attributes.get("title")
 
 
 def _refused(response: httpx.Response, what: str) -> ShirabeError:

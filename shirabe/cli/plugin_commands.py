@@ -217,7 +217,7 @@ class _Place:
 
         opened = Dashboards(url, self.settings.opensearch)
         try:
-            yield opened, import_module("opensearch.dashboards").dashboard_objects()
+            yield opened, import_module("opensearch.dashboards").dashboard_objects(self.settings.opensearch.alias)
         finally:
             await opened.close()
 

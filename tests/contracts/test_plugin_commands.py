@@ -126,7 +126,7 @@ async def test_dashboards_is_filled_and_emptied_with_the_rest(
 ) -> None:
     row = {"type": "dashboard", "id": "shirabe-users", "attributes": {"title": "Search users"}, "references": []}
     objects = ModuleType("opensearch.dashboards")
-    objects.dashboard_objects = lambda: json.dumps(row).encode()  # type: ignore[attr-defined]
+    objects.dashboard_objects = lambda alias: json.dumps(row).encode()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "opensearch.dashboards", objects)
     dashboards = FakeDashboards()
     async with listening(dashboards) as url:
