@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from opensearch.plugin.marks import PREFIX, described
+from opensearch.plugin.roles import LOG_PATTERNS
 from opensearch.plugin.shelves import SNAPSHOT_POLICY, STATE_POLICY, Thing
 from opensearch.plugin.templates import PATTERN
 
@@ -51,7 +52,7 @@ def snapshot_policy(repository: str, alias: str) -> Thing:
             },
             "snapshot_config": {
                 "repository": repository,
-                "indices": f"{alias}-*,{PATTERN},ubi_*",
+                "indices": ",".join((f"{alias}-*", PATTERN, *LOG_PATTERNS)),
                 "ignore_unavailable": True,
                 # Pipelines, templates and models are made again by `plugin install`.
                 "include_global_state": False,

@@ -17,7 +17,8 @@ READER: Final = f"{PREFIX}reader"
 DASHBOARDS: Final = f"{PREFIX}dashboards"
 
 _PREDICT: Final = "cluster:admin/opensearch/ml/predict"
-_LOGS: Final = "ubi_*"
+LOG_PATTERNS: Final = ("ubi_queries*", "ubi_events*", f"{PREFIX}searches*", f"{PREFIX}syncs*")
+"""Where the facade logs queries, clicks and syncs."""
 
 
 def roles(alias: str) -> list[Thing]:
@@ -29,7 +30,7 @@ def roles(alias: str) -> list[Thing]:
             "ingest, the facade, and clients that index texts",
             ["cluster:monitor/main", "cluster:monitor/health", "cluster_composite_ops", _PREDICT],
             {
-                (*generations, PATTERN, _LOGS): [
+                (*generations, PATTERN, *LOG_PATTERNS): [
                     "crud",
                     "create_index",
                     "manage_aliases",
@@ -49,7 +50,7 @@ def roles(alias: str) -> list[Thing]:
             DASHBOARDS,
             "the dashboards, which show every document whoever may see it",
             ["cluster_composite_ops_ro", _PREDICT],
-            {(*generations, PATTERN, _LOGS): ["read", "indices:admin/get", "indices:monitor/stats"]},
+            {(*generations, PATTERN, *LOG_PATTERNS): ["read", "indices:admin/get", "indices:monitor/stats"]},
         ),
     ]
 
