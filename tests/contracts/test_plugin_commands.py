@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
 import pytest
 from fake_dashboards import FakeDashboards
 from fake_opensearch_plugins import PASSWORD, USER, FakeOpenSearch, listening
@@ -18,6 +19,7 @@ from typer.testing import CliRunner, Result
 
 from shirabe.cli import app
 from shirabe.ports import LOOPBACK, require_free_port
+from shirabe.runtime import Runtime, write_runtime
 
 KEY = "a-key-that-nobody-may-read"
 
@@ -141,3 +143,20 @@ async def test_dashboards_is_filled_and_emptied_with_the_rest(
         assert "Dashboards objects" not in answer["skipped"]
         assert (await ran("remove", *at)).exit_code == 0
         assert dashboards.objects == {} and all(not things for things in fake.kept.values())
+
+
+async def test_what_runs_here_is_used_when_no_address_is_given(
+    fake: FakeOpenSearch, models: StoppableModels, tmp_path: Path
+) -> None:
+    process = psutil.Process()
+    runtime = Runtime(
+        pid=process.pid,
+        started=process.create_time(),
+        api_url="http://127.0.0.1:1",
+        opensearch_url=fake.url,
+        models_url=models.url,
+        checkpoint=tmp_path,
+    )
+    write_runtime(tmp_path, runtime)
+    assert (await ran("install", "--username", USER)).exit_code == 0
+    assert f"{models.url}/v1/embeddings" in str(fake.kept["connectors"])
