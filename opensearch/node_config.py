@@ -55,6 +55,11 @@ class Folders:
         return self.root / "data"
 
     @property
+    def snapshots(self) -> Path:
+        """Where snapshot repositories of the type `fs` may lie."""
+        return self.root / "snapshots"
+
+    @property
     def logs(self) -> Path:
         """Logs, at most about 30 MB."""
         return self.root / "logs"
@@ -82,7 +87,7 @@ class Folders:
     def make(self, user: User) -> None:
         """Make the folders, closed to all but the engine's user. Raises: Unavailable."""
         make_folder(self.root)
-        for folder in (self.config, self.data, self.logs, self.tmp):
+        for folder in (self.config, self.data, self.snapshots, self.logs, self.tmp):
             make_folder(folder, 0o700)
             hand_over(folder, user)
 
@@ -112,6 +117,7 @@ def write_config(folders: Folders, port: int, heap_mb: int) -> None:
         # moment ago, and the proof that it is our node that answers there.
         "node.portsfile": True,
         "path.data": str(folders.data),
+        "path.repo": [str(folders.snapshots)],
         "path.logs": str(folders.logs),
         "action.auto_create_index": False,
         "http.max_content_length": "100mb",

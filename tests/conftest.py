@@ -47,12 +47,13 @@ def settings(session_dir: Path) -> Settings:
 
     The model computes in fp32 everywhere, so that what must be equal is, whatever shared a batch with it.
     """
-    return load_settings(state_dir=session_dir / "state", opensearch={"heap_mb": 512}, models={"precision": "fp32"})
+    engine = {"heap_mb": 512, "ml_commons": True}
+    return load_settings(state_dir=session_dir / "state", opensearch=engine, models={"precision": "fp32"})
 
 
 @pytest_asyncio.fixture(scope="session")
 async def opensearch_url(settings: Settings) -> AsyncIterator[str]:
-    """A real OpenSearch."""
+    """A real OpenSearch with ml-commons."""
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     node = EmbeddedNode(settings.opensearch, settings.state_dir, settings.cache_dir)
     try:

@@ -37,6 +37,7 @@ class CohereRerankRequest(Body):
     return_documents: bool = False
     max_tokens_per_doc: int | None = Field(None, ge=1)
     truncate: bool = True
+    revision: str | None = None
 
     @property
     def texts(self) -> list[str]:
@@ -63,6 +64,7 @@ class CohereApi:
         body = parse(raw, CohereRerankRequest)
         card = self._scorer.card
         card.check_name(body.model)
+        card.check_revision(body.revision)
         texts = body.texts
         check_query(body.query)
         check_texts("documents", texts)

@@ -33,7 +33,7 @@ _KINDS: Final[tuple[tuple[type[ShirabeError], str, str | None], ...]] = (
 
 
 class EmbeddingsRequest(Body):
-    """The body of `POST /v1/embeddings`; `input_type` and `truncate` are ours, for models that know prefixes."""
+    """The body of `POST /v1/embeddings`; `input_type` (for models that know prefixes) and what follows it are ours."""
 
     input: Texts
     model: str
@@ -41,6 +41,7 @@ class EmbeddingsRequest(Body):
     dimensions: int | None = Field(None, ge=1)
     input_type: TextKind = "passage"
     truncate: bool = True
+    revision: str | None = None
 
 
 class OpenAiApi:
@@ -63,6 +64,7 @@ class OpenAiApi:
         body = await read_body(request, EmbeddingsRequest)
         card = self._model.card
         card.check_name(body.model)
+        card.check_revision(body.revision)
         check_texts("input", body.input)
         encoded, vectors = await dense_vectors(
             self._model, body.input, body.input_type, body.dimensions, cut=body.truncate

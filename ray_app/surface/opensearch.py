@@ -29,6 +29,7 @@ class SparseRequest(Body):
 
     input: Texts
     input_type: TextKind = "passage"
+    revision: str | None = None
 
 
 class OpenSearchApi:
@@ -40,6 +41,7 @@ class OpenSearchApi:
 
     async def _sparse(self, request: Request) -> Response:
         body = await read_body(request, SparseRequest)
+        self._model.card.check_revision(body.revision)
         check_texts("input", body.input)
         lane = interactive(body.input_type, body.input)
         encoded = await self._model.encode(body.input, body.input_type, frozenset({"sparse"}), lane)

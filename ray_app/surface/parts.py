@@ -11,7 +11,7 @@ from ray_app.models import check_dim
 from ray_app.problems import TooLong
 from ray_app.providers.usage import Usage
 from ray_app.wire import Row
-from shirabe.errors import NotFound
+from shirabe.errors import InvalidInput, NotFound
 from shirabe.types import Output, TextKind
 
 
@@ -44,6 +44,11 @@ class ModelCard:
         """Raise NotFound unless a name is this model's, in any case; None is."""
         if name is not None and name.lower() not in map(str.lower, self.names):
             raise NotFound(f"the model {name!r} is not served here, {self.name!r} is")
+
+    def check_revision(self, revision: str | None) -> None:
+        """Raise InvalidInput when a caller was set up for another revision: vector spaces must not mix."""
+        if revision is not None and revision != self.revision:
+            raise InvalidInput(f"{self.name} is served at revision {self.revision}, not {revision}", "revision")
 
     def check_dimensions(self, dimensions: int | None) -> None:
         """Raise InvalidInput when vectors may not be cut to so many dimensions."""

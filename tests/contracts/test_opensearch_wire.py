@@ -147,3 +147,19 @@ async def test_w7_the_revision_is_said(path: str, body: dict[str, Any]) -> None:
     assert response.headers["X-Model-Revision"] == REVISION
     assert (await client.get("/info")).json()["model_sha"] == REVISION
     assert {one["revision"] for one in (await client.get("/v1/models")).json()["data"]} == {REVISION}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/embeddings", {"input": "a", "model": "fake-m3"}),
+        ("/opensearch/sparse", {"input": "a"}),
+        ("/v2/rerank", {"query": "a", "documents": ["b"]}),
+    ],
+)
+async def test_w7_who_was_set_up_for_another_revision_is_refused(path: str, body: dict[str, Any]) -> None:
+    client, _ = serve(FakeModel())
+    assert (await client.post(path, json=body | {"revision": REVISION})).status_code == 200
+    refused = await client.post(path, json=body | {"revision": "of-last-year"})
+    assert refused.status_code == 400
+    assert REVISION in refused.text and "of-last-year" in refused.text

@@ -1,0 +1,95 @@
+"""Everything that should be on a cluster, in the order in which it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opensearch.plugin.change import Record
+from opensearch.plugin.connectors import models_of
+from opensearch.plugin.facts import OPTIONAL
+from opensearch.plugin.marks import PREFIX, described
+from opensearch.plugin.pipelines import ingest_pipelines, search_pipelines
+from opensearch.plugin.policies import snapshot_policy, state_policy
+from opensearch.plugin.relevance import JudgedTexts, relevance
+from opensearch.plugin.roles import roles
+from opensearch.plugin.served import ServedModels
+from opensearch.plugin.shelves import QUERY_SET, RECORD, Thing
+from opensearch.plugin.templates import PATTERN, index_template
+from shirabe.errors import InvalidInput
+
+RECORD_NAME: Final = f"{PREFIX}plugin"
+_NO_REPOSITORY: Final = "no snapshot repository was named"
+_NO_JUDGED: Final = "no judged queries were given"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What should be there, after the record; and what is left out, each with the reason."""
+
+    served: ServedModels
+    things: tuple[Thing, ...]
+    skipped: Mapping[str, str]
+
+    @property
+    def fills_workbench(self) -> bool:
+        """Whether anything goes into the Search Relevance Workbench, which may have to be switched on."""
+        return any(thing.shelf is QUERY_SET for thing in self.things)
+
+
+def make_plan(
+    served: ServedModels,
+    components: Collection[str],
+    *,
+    alias: str,
+    repository: str | None = None,
+    judged: JudgedTexts | None = None,
+) -> Plan:
+    """Return the plan for a cluster with these components; `alias` is that of the index behind the facade.
+
+    Raises: InvalidInput when that index would be taken for one of the template's.
+    """
+    if f"{alias}-".startswith(PATTERN.removesuffix("*")):
+        raise InvalidInput(f"{PATTERN} is the pattern of the index template: choose another alias", "opensearch.alias")
+    wanted = [
+        *models_of(served),
+        *ingest_pipelines(served),
+        *search_pipelines(served),
+        index_template(served),
+        state_policy(),
+        *([snapshot_policy(repository, alias)] if repository else []),
+        *roles(alias),
+        *(relevance(served, judged) if judged else []),
+    ]
+    skipped = {OPTIONAL[name]: f"the plugin {name} is not on every node" for name in OPTIONAL if name not in components}
+    if repository is None:
+        skipped.setdefault("snapshot policy", _NO_REPOSITORY)
+    if judged is None:
+        skipped.setdefault(OPTIONAL["opensearch-search-relevance"], _NO_JUDGED)
+    if not served.sparse:
+        skipped["sparse vectors"] = f"the model {served.name} gives none"
+    if served.reranker is None:
+        skipped["reranking"] = "the model server has no reranker"
+    there = tuple(thing for thing in wanted if thing.shelf.needs is None or thing.shelf.needs in components)
+    return Plan(served, there, skipped)
+
+
+def record_thing(record: Record, served: ServedModels) -> Thing:
+    """Return the record as what the cluster keeps: a component template that no index uses."""
+    meta: dict[str, Any] = {
+        "description": described("what was there before, for remove"),
+        "before": dict(record.before),
+        "trusted": list(record.trusted),
+        "inherited": list(record.inherited),
+        "model": served.name,
+        "model_revision": served.revision,
+        "models_url": served.url,
+    }
+    return Thing(RECORD, RECORD_NAME, {"template": {}, "_meta": meta})
+
+
+def record_read(value: Mapping[str, Any]) -> Record:
+    """Return a record from what the cluster keeps."""
+    meta = value["_meta"]
+    return Record(dict(meta["before"]), tuple(meta["trusted"]), tuple(meta["inherited"]))

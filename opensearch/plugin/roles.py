@@ -1,0 +1,63 @@
+"""Who may do what, in the words of the security plugin: as little as the task needs.
+
+Mapping people to the roles is the operator's. The reader does not see the index behind the facade: whose documents are
+whose is checked in the facade, and OpenSearch's own document-level security does not bear hybrid queries before 3.9.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from opensearch.plugin.marks import PREFIX, described
+from opensearch.plugin.shelves import ROLE, Thing
+from opensearch.plugin.templates import PATTERN
+
+WRITER: Final = f"{PREFIX}writer"
+READER: Final = f"{PREFIX}reader"
+DASHBOARDS: Final = f"{PREFIX}dashboards"
+
+_PREDICT: Final = "cluster:admin/opensearch/ml/predict"
+LOG_PATTERNS: Final = ("ubi_queries*", "ubi_events*", f"{PREFIX}searches*", f"{PREFIX}syncs*")
+"""Where the facade logs queries, clicks and syncs."""
+
+
+def roles(alias: str) -> list[Thing]:
+    """Return the roles of ingest and the facade, of who searches with OpenSearch's own queries, and of Dashboards."""
+    generations = [alias, f"{alias}-*"]
+    return [
+        _role(
+            WRITER,
+            "ingest, the facade, and clients that index texts",
+            ["cluster:monitor/main", "cluster:monitor/health", "cluster_composite_ops", _PREDICT],
+            {
+                (*generations, PATTERN, *LOG_PATTERNS): [
+                    "crud",
+                    "create_index",
+                    "manage_aliases",
+                    "indices:admin/get",
+                    "indices:admin/refresh*",
+                    "indices:monitor/stats",
+                ]
+            },
+        ),
+        _role(
+            READER,
+            "searching texts with OpenSearch's own queries",
+            ["cluster_composite_ops_ro", _PREDICT],
+            {(PATTERN,): ["read"]},
+        ),
+        _role(
+            DASHBOARDS,
+            "the dashboards, which show every document whoever may see it",
+            ["cluster_composite_ops_ro", _PREDICT],
+            {(*generations, PATTERN, *LOG_PATTERNS): ["read", "indices:admin/get", "indices:monitor/stats"]},
+        ),
+    ]
+
+
+def _role(name: str, what: str, cluster: list[str], indexes: dict[tuple[str, ...], list[str]]) -> Thing:
+    permissions = [
+        {"index_patterns": list(patterns), "allowed_actions": allowed} for patterns, allowed in indexes.items()
+    ]
+    body = {"description": described(what), "cluster_permissions": cluster, "index_permissions": permissions}
+    return Thing(ROLE, name, body)
