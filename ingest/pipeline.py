@@ -24,7 +24,8 @@ from shirabe.types import Embedding, Output, Record
 PASSAGE_OUTPUTS: Final[tuple[Output, ...]] = ("dense", "sparse", "bits")
 _EMBEDDERS = 2
 _WRITERS = 2
-_QUEUED_BATCHES = 2
+_QUEUED_BATCHES = 4
+_BULK_CHUNKS = 256
 
 _Queue = asyncio.Queue[Batch | None]
 _Embedded = asyncio.Queue[tuple[Batch, list[Embedding]] | None]
@@ -129,7 +130,16 @@ class WritePipeline:
 
     async def _write(self, embedded: _Embedded, on_progress: Callable[[], None]) -> None:
         while (item := await embedded.get()) is not None:
-            batch, embeddings = item
+            parts, embeddings = [*item[0].parts], [*item[1]]
+            # What waits goes along: the index takes one large bulk in less time than some small ones.
+            while len(embeddings) < _BULK_CHUNKS and not embedded.empty():
+                more = embedded.get_nowait()
+                if more is None:
+                    embedded.put_nowait(None)  # the other writer's
+                    break
+                parts += more[0].parts
+                embeddings += more[1]
+            batch = Batch(tuple(parts))
             await self._settlement.intend(intents_of(batch))
             await self._settlement.acknowledge(await write_batch(batch, embeddings, self._store, self._version))
             on_progress()

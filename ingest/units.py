@@ -1,4 +1,4 @@
-"""What a source's documents are cut into: sections, or each one whole where the model takes it."""
+"""What a source's documents are cut into: sections, each one whole where the model takes it, or both."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from shirabe.errors import InvalidInput
 UNIT: Final = "unit"
 """The option of a source, and what says so in the `meta` of its documents."""
 WHOLE_DOCUMENT: Final = "document"
+BOTH: Final = "both"
 _SECTIONS: Final = "section"
 
 
@@ -17,6 +18,6 @@ def unit_option(value: object) -> dict[str, Any]:
 
     Raises: InvalidInput.
     """
-    if value not in (None, _SECTIONS, WHOLE_DOCUMENT):
-        raise InvalidInput(f"must be {_SECTIONS} or {WHOLE_DOCUMENT}", f"options.{UNIT}")
-    return {UNIT: WHOLE_DOCUMENT} if value == WHOLE_DOCUMENT else {}
+    if value not in (None, _SECTIONS, WHOLE_DOCUMENT, BOTH):
+        raise InvalidInput(f"must be {_SECTIONS}, {WHOLE_DOCUMENT} or {BOTH}", f"options.{UNIT}")
+    return {UNIT: value} if value in (WHOLE_DOCUMENT, BOTH) else {}

@@ -13,13 +13,13 @@ from typing import Final
 
 from ingest import media_types
 from ingest.chunkers.above import Above
-from ingest.chunkers.draft import Drafts
+from ingest.chunkers.draft import Draft, Drafts
 from ingest.chunkers.language import language_of
 from ingest.chunkers.source import clean_text
 from ingest.chunkers.split import Splitter
 from ingest.chunkers.text import chunk_text
 from ingest.decoding import decode_text
-from ingest.units import UNIT, WHOLE_DOCUMENT
+from ingest.units import BOTH, UNIT, WHOLE_DOCUMENT
 from ingest.versions import VERSION, unversioned, version_of, versioned
 from shirabe.protocols import TokenCounter
 from shirabe.types import Chunk, Document, make_chunk
@@ -34,7 +34,8 @@ class StructureChunker:
     """Cuts documents along their own structure, every chunk within `max_tokens`, context included.
 
     `meta["title"]` of each chunk is the title the document gives itself. A page or text whose `meta` says
-    `unit: document` is one chunk where it takes at most `whole_tokens`.
+    `unit: document` is one chunk where it takes at most `whole_tokens`; with `unit: both` that chunk comes after its
+    sections, so that the document has a vector of its own beside theirs.
     """
 
     def __init__(self, tokens: TokenCounter, max_tokens: int, whole_tokens: int = WHOLE_TOKENS) -> None:
@@ -49,10 +50,11 @@ class StructureChunker:
         return await asyncio.to_thread(lambda: [self._chunk(document) for document in documents])
 
     def _chunk(self, document: Document) -> list[Chunk]:
-        whole = document.meta.get(UNIT) == WHOLE_DOCUMENT
-        above = Above(document, self._whole_splitter if whole else self._splitter)
-        drafts = self._drafts(unversioned(document), above.splitter)
-        title = clean_text(drafts.title)
+        unit = document.meta.get(UNIT)
+        title, drafts = self._cut(document, self._whole_splitter if unit == WHOLE_DOCUMENT else self._splitter)
+        if unit == BOTH and len(drafts) > 1:
+            _, whole = self._cut(document, self._whole_splitter)
+            drafts += whole if len(whole) == 1 else []
         version = version_of(document)
         marks = {VERSION: version} if version else {}
         return [
@@ -67,8 +69,14 @@ class StructureChunker:
                 lang=draft.lang or language_of(f"{draft.context}\n{draft.text}"),
                 meta={"title": title, **marks, **draft.meta},
             )
-            for ordinal, draft in enumerate(above.over(drafts.chunks))
+            for ordinal, draft in enumerate(drafts)
         ]
+
+    def _cut(self, document: Document, splitter: Splitter) -> tuple[str, list[Draft]]:
+        """Return a document's title and its chunks below what the document lies under."""
+        above = Above(document, splitter)
+        drafts = self._drafts(unversioned(document), above.splitter)
+        return clean_text(drafts.title), list(above.over(drafts.chunks))
 
     def _drafts(self, document: Document, splitter: Splitter) -> Drafts:
         path, media_type = document.path, document.media_type

@@ -76,6 +76,23 @@ async def test_a_larger_one_is_cut_into_sections_and_so_is_one_without_the_optio
     assert len((await CHUNKER.chunk([document("a.md", PAGE.encode(), unit="section")]))[0]) == 8
 
 
+async def test_a_document_may_have_a_unit_of_its_own_beside_its_sections() -> None:
+    [sections] = await CHUNKER.chunk([document("a.md", PAGE.encode(), unit="section")])
+    [whole] = await CHUNKER.chunk([document("a.md", PAGE.encode())])
+    [both] = await CHUNKER.chunk([document("a.md", PAGE.encode(), unit="both")])
+    assert [chunk.content_hash for chunk in both] == [chunk.content_hash for chunk in (*sections, *whole)]
+    assert [chunk.ordinal for chunk in both] == list(range(9))
+    assert both[-1].kind == "document"
+    assert both[-1].locator == "a.md"
+
+
+@pytest.mark.parametrize("page", [PAGE * 5, "# A\n\none paragraph\n", ""])
+async def test_one_that_is_too_large_or_one_section_has_no_other_unit(page: str) -> None:
+    [sections] = await CHUNKER.chunk([document("a.md", page.encode(), unit="section")])
+    [both] = await CHUNKER.chunk([document("a.md", page.encode(), unit="both")])
+    assert both == sections
+
+
 async def test_nothing_to_show_is_no_unit() -> None:
     assert (
         await CHUNKER.chunk([document("a.md", b"\n \n"), document("a.txt", b""), document("a.html", b"<p>")])
@@ -97,6 +114,6 @@ async def test_the_option_of_a_source_marks_its_documents(tmp_path: Path) -> Non
     assert await unit_of(tmp_path, {"unit": "document"}) == "document"
     assert await unit_of(tmp_path, {"unit": "section"}) is None
     assert await unit_of(tmp_path, {}) is None
-    with pytest.raises(InvalidInput, match="must be section or document") as refused:
+    with pytest.raises(InvalidInput, match="must be section, document or both") as refused:
         await unit_of(tmp_path, {"unit": "page"})
     assert refused.value.place == "options.unit"
