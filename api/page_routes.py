@@ -17,6 +17,7 @@ _SHARED: Final = ("head", "brand")
 _MEDIA_TYPES: Final = {
     **dict.fromkeys(_PAGES, "text/html"),
     "search.js": "text/javascript",
+    "terms.js": "text/javascript",
     "words.js": "text/javascript",
     "docs.js": "text/javascript",
     "style.css": "text/css",

@@ -1,5 +1,6 @@
 // The search page: the address holds the state, the state asks the API, the answer becomes elements.
 
+import { termElement } from "./terms.js";
 import { language, make, translate, words } from "./words.js";
 
 const KINDS = {
@@ -87,7 +88,7 @@ function tellOpened(queryId, hit, ordinal) {
 async function run(state) {
   running?.abort();
   document.title = state.q ? `${state.q} – Shirabe` : "Shirabe";
-  at("notice").hidden = at("nothing").hidden = true;
+  at("notice").hidden = at("nothing").hidden = at("terms").hidden = true;
   at("welcome").hidden = Boolean(state.q);
   if (!state.q) {
     at("hits").replaceChildren();
@@ -140,6 +141,8 @@ function showAnswer(answer) {
     ` · ${answer.took_ms.toFixed(0)} ms `,
     make("span", { className: "quiet" }, `(${stages.join(" · ")}) · ${answer.generation}`),
   );
+  at("terms").replaceChildren(...answer.glossary.map(termElement));
+  at("terms").hidden = answer.glossary.length === 0;
   at("nothing").hidden = answer.hits.length > 0;
   at("hits").replaceChildren(...answer.hits.map((hit, place) => hitElement(hit, answer.query_id, place + 1)));
   window.scrollTo({ top: 0 });

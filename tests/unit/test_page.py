@@ -9,7 +9,7 @@ from facade_client import Facade
 from api.page_routes import FOLDER
 
 PAGES = ("/", "/docs")
-FILES = ("search.js", "words.js", "docs.js", "style.css", "icon.svg")
+FILES = ("search.js", "terms.js", "words.js", "docs.js", "style.css", "icon.svg")
 
 
 class Elements(HTMLParser):
