@@ -12,20 +12,17 @@ from api.guard import LOOPBACK_NAMES, Guard
 from api.health_routes import health_routes
 from api.metrics import Metrics
 from api.page_routes import page_routes
-from api.search import SearchPath
 from api.search_routes import search_routes
 from api.server import ApiServer
 from api.source_routes import source_routes
 from shirabe import __version__
-from shirabe.protocols import Embedder, Sources, Store
+from shirabe.protocols import Embedder, Searcher, Sources, Store
 from shirabe.settings import ApiSettings
 
 __all__ = ["ApiServer", "create_app"]
 
 
-def create_app(
-    search: SearchPath, store: Store, embedder: Embedder, sources: Sources, settings: ApiSettings
-) -> FastAPI:
+def create_app(search: Searcher, store: Store, embedder: Embedder, sources: Sources, settings: ApiSettings) -> FastAPI:
     """Return the facade over its parts, which stay the caller's to open and close."""
     app = FastAPI(
         title="Shirabe",

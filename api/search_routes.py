@@ -6,10 +6,10 @@ from fastapi import APIRouter
 
 from api.metrics import Metrics
 from api.models import SearchAnswer, SearchRequest
-from api.search import SearchPath
+from shirabe.protocols import Searcher
 
 
-def search_routes(search: SearchPath, metrics: Metrics) -> APIRouter:
+def search_routes(search: Searcher, metrics: Metrics) -> APIRouter:
     """Return the routes of searching."""
     routes = APIRouter(prefix="/v1", tags=["search"])
 

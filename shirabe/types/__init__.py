@@ -49,6 +49,7 @@ from shirabe.types.source import (
 from shirabe.types.stored import (
     LegHit,
     Record,
+    Saved,
     Stored,
 )
 from shirabe.types.term import (
@@ -81,6 +82,7 @@ __all__ = [
     "Query",
     "Record",
     "Rerank",
+    "Saved",
     "SearchResult",
     "Skip",
     "Source",
