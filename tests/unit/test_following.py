@@ -163,7 +163,7 @@ async def test_a_build_takes_stored_text_and_the_next_sync_reads_only_what_chang
     await job.close()
 
 
-@pytest.mark.parametrize("at", range(1, 9))
+@pytest.mark.parametrize("at", [1, 2, 4, 7])
 async def test_a_build_that_is_killed_goes_on(
     tmp_path: Path, shelf: Shelf, repository: Repository, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -429,6 +429,6 @@ class Interleavings(RuleBasedStateMachine):
 
 
 Interleavings.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=8, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestInterleavings = Interleavings.TestCase
