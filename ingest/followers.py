@@ -67,13 +67,13 @@ class Followers:
                 if scope.cursor is not None:
                     own = How(how.full, how.recheck, None, write_here)
                     await self._try(follower, source.source_id, self._read(follower, source, own))
-            elif touched or scope.cursor is None or scope.cursor != (await leader.scope(source.source_id)).cursor:
-                # One that is still being built is given what changed; the rest is the build's.
-                ready = scope.cursor is not None or before is None
-                paths = None if ready else touched
-                await self._try(
-                    follower, source.source_id, copy(leader, follower, source.source_id, source, paths=paths)
-                )
+                continue
+            # One that is still being built is given what changed; the rest is the build's.
+            ready = scope.cursor is not None or before is None
+            moved = scope.cursor != (await leader.scope(source.source_id)).cursor
+            if touched or (ready and moved):
+                following = copy(leader, follower, source.source_id, source, paths=None if ready else touched)
+                await self._try(follower, source.source_id, following)
 
     async def after_push(
         self,

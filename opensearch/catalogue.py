@@ -126,6 +126,18 @@ class Catalogue:
         with asking():
             await self._client.indices.delete(index=generation.name, params={"ignore_unavailable": "true"})
 
+    async def blocks(self, generation: Generation) -> list[str]:
+        """Return the blocks that are set on a generation, such as that of a disk that is full.
+
+        Raises: Unavailable, Timeout.
+        """
+        with asking():
+            answer = await self._client.indices.get_settings(
+                index=generation.name, name="index.blocks.*", params={"flat_settings": "true"}
+            )
+        settings = answer.get(generation.name, {}).get("settings", {})
+        return sorted(name for name, value in settings.items() if value == "true")
+
     async def sizes(self) -> dict[str, Size]:
         """Return how large every generation is. Raises: Unavailable, Timeout."""
         with asking():

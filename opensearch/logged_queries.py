@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from opensearchpy import AsyncOpenSearch
-from opensearchpy.exceptions import NotFoundError
 
 from opensearch.client import asking
 
@@ -27,9 +26,6 @@ async def logged_queries(client: AsyncOpenSearch, count: int) -> list[str]:
         "track_total_hits": False,
     }
     with asking():
-        try:
-            answer = await client.search(index=QUERIES_INDEX, body=body)
-        except NotFoundError:
-            return []
+        answer = await client.search(index=QUERIES_INDEX, body=body, params={"ignore_unavailable": "true"})
     asked = [str(hit["_source"].get("user_query", "")).strip() for hit in answer["hits"]["hits"]]
     return list(dict.fromkeys(text for text in asked if text))[:count]

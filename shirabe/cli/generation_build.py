@@ -64,10 +64,10 @@ async def build(
                 leader, follower, name, partial(on_progress, name), from_source=from_sources
             )
             report.sources[name] = copied
-            if copied.failures and not copied.documents:
+            if copied.failures and (blocks := await parts.catalogue.blocks(candidate)):
                 raise Unavailable(
-                    f"{candidate.name} took nothing of {name}: {copied.failures[0].reason}; {answering.name} is as it "
-                    "was, run the build again and it goes on"
+                    f"{candidate.name} takes no writes ({', '.join(blocks)}): {copied.failures[0].reason}; "
+                    f"{answering.name} is as it was, run the build again and it goes on"
                 )
         await parts.catalogue.note(candidate, "built", failures=len(report.failures))
         return report

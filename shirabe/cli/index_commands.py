@@ -45,19 +45,8 @@ def list_generations(json_: Json = False) -> None:
     if json_:
         print_json(found)
         return
-    table = Table("generation", "state", "model", "dim", "chunker", "analyzer")
-    for name in ("documents", "chunks", "MB", "behind"):
-        table.add_column(name, justify="right")
-    for name in ("built", "verified", "promoted"):
-        table.add_column(name)
     for row in found:
-        gate = {None: "", True: "passed ", False: "failed "}[row.passed]
-        table.add_row(
-            *(row.name, row.state, escape(row.model), str(row.dim), row.chunker_version, row.analyzer_version),
-            *(str(row.documents), str(row.chunks), f"{row.bytes / 1e6:.1f}", str(row.behind) if row.behind else ""),
-            *(_when(row.built), gate + _when(row.verified), _when(row.promoted) + (" forced" if row.forced else "")),
-        )
-    out.print(table)
+        _print_row(row)
 
 
 @app.command("build")
@@ -209,6 +198,21 @@ def collect_generations(
         out.print(f"{'would delete' if dry_run else 'deleted'} {escape(each)}", highlight=False)
     if not found:
         out.print("nothing to collect")
+
+
+def _print_row(row: Row) -> None:
+    made = f"{escape(row.model)}, {row.dim} dimensions, chunker {row.chunker_version}, analyzer {row.analyzer_version}"
+    holds = f"{row.documents} documents, {row.chunks} chunks, {row.bytes / 1e6:.1f} MB"
+    became = [f"built {_when(row.built)}"] if row.built else []
+    if row.verified:
+        became.append(f"{'passed' if row.passed else 'failed'} the gate {_when(row.verified)}")
+    if row.promoted:
+        became.append(f"promoted {_when(row.promoted)}{' by force' if row.forced else ''}")
+    out.print(f"[bold]{row.name}[/]  [cyan]{row.state}[/]", highlight=False)
+    out.print(f"    {made}", highlight=False)
+    out.print(f"    {holds}" + (f", [yellow]{row.behind} documents behind[/]" if row.behind else ""), highlight=False)
+    if became:
+        out.print(f"    {', '.join(became)}", highlight=False)
 
 
 def _fields(report: BuildReport) -> dict[str, object]:
