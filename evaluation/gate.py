@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from evaluation.contents import SourceContents
-from evaluation.side_by_side import SideBySide
+from evaluation.side_by_side import COMPARED, SideBySide
 
-LOSSES: Final = ("nDCG@10", "MRR@10", "recall@10")
 GROUP_LOSS: Final = "nDCG@10"
 SMALLEST_GROUP: Final = 10
 """Fewer queries say nothing of a language or a kind."""
@@ -53,7 +52,7 @@ def checks_of(found: SideBySide, contents: Mapping[str, SourceContents], bounds:
     checks.append(_at_least("queries asked", asked, 1))
     if found.judged is not None:
         checks += [
-            _at_most(f"loss of {name}", -found.judged.measures[name].difference, bounds.max_loss) for name in LOSSES
+            _at_most(f"loss of {name}", -found.judged.measures[name].difference, bounds.max_loss) for name in COMPARED
         ]
         for label, groups in (("language", found.by_lang), ("kind", found.by_kind)):
             for name, group in groups.items():

@@ -10,12 +10,15 @@ from typing import Final
 import numpy as np
 
 from evaluation.judged import JudgedQuery
-from evaluation.metrics import MEASURES, estimate, per_query
-from evaluation.run import HITS, fold
+from evaluation.metrics import estimate, per_query
+from evaluation.run import fold
 from shirabe.errors import Unavailable
 from shirabe.protocols import Searcher
 from shirabe.types import Query, SearchResult
 
+COMPARED: Final = ("nDCG@10", "MRR@10", "recall@10")
+HITS: Final = 50
+"""Hits asked for: ten distinct documents are among them."""
 OVERLAP_AT: Final = 10
 UNFOUND: Final = "unfound"
 """The kind of what neither generation finds."""
@@ -142,7 +145,7 @@ def _judged(
     kinds = other.kinds | one.kinds
 
     def group(places: Sequence[int]) -> Group:
-        return Group(len(places), {name: _measured(values[0][name], values[1][name], places) for name in MEASURES})
+        return Group(len(places), {name: _measured(values[0][name], values[1][name], places) for name in COMPARED})
 
     langs = [query.lang for query in judged]
     relevant = [next((kinds[path] for path in query.relevant if path in kinds), UNFOUND) for query in judged]

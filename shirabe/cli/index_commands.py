@@ -28,7 +28,6 @@ app = typer.Typer(no_args_is_help=True, help="Index generations: another model, 
 
 Name = Annotated[str | None, typer.Argument(help="A generation; default: the only candidate.")]
 Force = Annotated[bool, typer.Option("--force", help="Whatever speaks against it; that it was forced is recorded.")]
-_REPORTED = ("nDCG@10", "MRR@10", "recall@10")
 
 
 @app.command("ls")
@@ -236,13 +235,15 @@ def _print_build(report: BuildReport) -> None:
 
 
 def _print_verify(report: VerifyReport) -> None:
+    from evaluation.side_by_side import COMPARED
+
     found = report.queries
-    table = Table("queries", Column("count", justify="right"), *_REPORTED)
+    table = Table("queries", Column("count", justify="right"), *COMPARED)
     groups = {"all": found.judged} if found.judged else {}
     for label, group in {**groups, **found.by_lang, **found.by_kind}.items():
         cells = [
             f"{each.answering:.3f} → {each.candidate:.3f} [{each.low:+.3f}, {each.high:+.3f}]"
-            for each in (group.measures[name] for name in _REPORTED)
+            for each in (group.measures[name] for name in COMPARED)
         ]
         table.add_row(escape(label), str(group.queries), *cells)
     if found.judged:

@@ -40,7 +40,7 @@ JUDGED = ROOT / "evaluation" / "queries" / "samples.jsonl"
 PATIENT = Thresholds(max_loss=0.05, max_group_loss=0.1, max_slower=100.0)
 DAY = timedelta(hours=24)
 PAUSE_S = 0.05
-JUDGED_QUERIES = 12
+JUDGED_QUERIES = 10
 
 
 @dataclass(frozen=True)

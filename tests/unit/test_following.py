@@ -157,6 +157,9 @@ async def test_a_build_takes_stored_text_and_the_next_sync_reads_only_what_chang
     repository.commit({"docs/beta.md": page("beta", 3, "edited")})
     assert (await job.sync("docs")).documents == 1
     assert not (await job.sync("docs", recheck=True)).documents, "what was taken over counts as indexed"
+    await job.put(pushed("note.md", page("note", 2, "pushed again")))
+    await job.put(pushed("other.md", page("other", 1, "pushed")))
+    await job.delete(document_id("push", "note.md"))
     assert (await shown(one.store)).keys() == (await shown(two.store)).keys(), "the previous one is kept true"
     assert await promote(job, shelf) == 0
     assert (await job.sync("docs")).documents == 0
