@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from ingest.job import SyncJob
 from ingest.run import Parts
 from ingest.writing import Progress
 from shirabe.errors import NotFound, Unavailable
-from shirabe.types import Acl, Document, Record, Source, document_id
+from shirabe.types import Acl, Document, Embedding, Output, Record, Source, TextKind, document_id
 
 PATHS = st.sampled_from(["a.md", "b.md", "c/d.md"])
 WORDS = st.sampled_from(["alpha", "beta", "受注", "gamma"])
@@ -199,6 +200,55 @@ async def test_a_build_that_is_killed_goes_on(
     assert await shown(two.store) == await fresh(two.revision, repository, {})
     assert len(set(two.embedder.texts)) == len(two.embedder.texts), "nothing is embedded twice"
     assert killed == (at < 7) or len(texts) > 0
+    await job.close()
+
+
+class Interrupted(CountingEmbedder):
+    """Does something else to each document while the build embeds what it read of it."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(revision)
+        self.meanwhile: list[Callable[[], Awaitable[object]]] = []
+
+    async def embed(self, texts: Sequence[str], kind: TextKind, outputs: Collection[Output]) -> list[Embedding]:
+        if self.meanwhile and any("first" in text for text in texts):
+            await self.meanwhile.pop(0)()
+        return await super().embed(texts, kind, outputs)
+
+
+async def test_what_is_written_between_the_reading_and_the_writing_of_a_chunk_is_not_lost(
+    tmp_path: Path, shelf: Shelf, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.followers.SLICE", 1)
+    one, two = shelf.generations
+    two.embedder = interrupted = Interrupted("2")
+    shelf.generations = [one]
+    job = job_on(tmp_path, shelf)
+    await job.add(Source("docs", "git", str(repository.path)))
+    await job.sync("docs")
+    notes = [pushed(f"{number}.md", page(f"n{number}", 3, "first")) for number in range(6)]
+    for note in notes:
+        await job.put(note)
+    shelf.generations = [one, two]
+    again = [pushed(f"{number}.md", page(f"n{number}", 2, "second")) for number in range(6)]
+    happened: list[str] = []
+
+    async def change(number: int) -> None:
+        happened.append(f"changed {number}")
+        await job.put(again[number])
+
+    async def remove(number: int) -> None:
+        happened.append(f"removed {number}")
+        await job.delete(notes[number].doc_id)
+
+    # To the very document that is being copied, to one that was, and to one that will be.
+    interrupted.meanwhile = [partial(change, 0), partial(remove, 1), partial(change, 0), partial(remove, 4)]
+    await build(job)
+    assert happened == ["changed 0", "removed 1", "changed 0", "removed 4"]
+    wanted = {note.path: note for note in (again[0], notes[2], notes[3], notes[5])}
+    assert await shown(two.store) == await fresh("2", repository, wanted)
+    leader, follower = await pair(job)
+    assert await job.followers.lacking(leader, follower) == {}
     await job.close()
 
 
