@@ -8,7 +8,7 @@ from typing import Any
 
 from opensearchpy import AsyncOpenSearch
 
-from opensearch.client import asking, build_client, create_index
+from opensearch.client import asking, build_client, create_index, require_version
 from opensearch.generations import (
     Generation,
     all_generations,
@@ -26,7 +26,7 @@ from opensearch.history import Event, with_event
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
 from opensearch.logged_queries import logged_queries
 from opensearch.mapping import index_meta
-from opensearch.store import OpenSearchStore, require_version
+from opensearch.store import OpenSearchStore
 from shirabe.errors import InvalidInput, Unavailable
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import ModelInfo

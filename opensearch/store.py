@@ -9,7 +9,7 @@ from typing import Any, Final
 from opensearchpy import AsyncOpenSearch
 
 from opensearch.bulk import BULK_TIMEOUT_S, delete_action, send_actions, upsert_action
-from opensearch.client import asking, build_client, refusal
+from opensearch.client import asking, build_client, refusal, require_version
 from opensearch.documents import stored_of
 from opensearch.export import SAVED_FIELDS, saved_of
 from opensearch.generations import (
@@ -36,7 +36,6 @@ from shirabe.errors import InvalidInput, Unavailable
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import Embedding, LegHit, ModelInfo, Principal, Query, Record, Saved, Stored
 
-OLDEST_VERSION: Final = (3, 6)
 DEFAULT_CHUNKER_VERSION: Final = "1"
 
 
@@ -282,16 +281,6 @@ async def open_store(
         await client.close()
         raise
     return OpenSearchStore(client, settings.alias, model.dim, weights)
-
-
-def require_version(version: Mapping[str, str]) -> None:
-    """Refuse an engine that is too old, or another one. Raises: InvalidInput."""
-    number = version["number"]
-    if version.get("distribution") != "opensearch" or tuple(map(int, number.split(".")[:2])) < OLDEST_VERSION:
-        oldest = ".".join(map(str, OLDEST_VERSION))
-        raise InvalidInput(
-            f"this is {version.get('distribution')} {number}; needs OpenSearch >= {oldest}", "opensearch.url"
-        )
 
 
 def _require_whole(answer: Mapping[str, Any]) -> None:

@@ -152,6 +152,7 @@ async def test_a_build_takes_stored_text_and_the_next_sync_reads_only_what_chang
     assert (await shown(two.store)).keys() == (await shown(one.store)).keys()
     assert len(two.embedder.texts) == len(await shown(two.store)), "each text once, by its own model"
     assert await promote(job, shelf) == 0
+    assert (await job.status())[0].revision == repository.git("rev-parse", "HEAD"), "it goes on where the other was"
     two.embedder.texts.clear()
     report = await job.sync("docs")
     assert (report.documents, two.embedder.texts) == (0, [])
@@ -361,6 +362,29 @@ async def test_documents_that_are_cut_otherwise_are_read_from_their_source(
     await job.delete(note.doc_id)
     assert await shown(two.store) == await fresh("1", repository, {}, 32)
     assert await shown(one.store) == await fresh("1", repository, {})
+    await job.close()
+
+
+async def test_what_a_killed_write_left_is_read_again_by_whoever_answers(
+    tmp_path: Path, shelf: Shelf, repository: Repository
+) -> None:
+    one, two = shelf.generations
+    job = job_on(tmp_path, shelf)
+    await job.add(Source("docs", "git", str(repository.path)))
+    await job.sync("docs")
+    # A full run, because its cursor does not tell of what it left.
+    one.store.dies_at = one.store.bulks + 1
+    with pytest.raises(Killed):
+        await job.sync("docs", full=True)
+    one.store.dies_at = 0
+    leader, follower = await pair(job)
+    begun = {path for path, entry in job._ledger.entries((await leader.scope("docs")).scope).items() if entry.pending}
+    await build(job)
+    here = job._ledger.entries((await follower.scope("docs")).scope)
+    assert begun and begun == {path for path, entry in here.items() if entry.pending}
+    await promote(job, shelf)
+    assert (await job.sync("docs")).documents >= len(begun)
+    assert await shown(two.store) == await fresh("2", repository, {})
     await job.close()
 
 

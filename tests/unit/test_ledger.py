@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,10 @@ def test_one_scope_is_behind_another_by_path(ledger: Ledger) -> None:
     found = behind(ledger, there, here, chunks=True)
     assert (found.changed, found.gone, found.unsure) == (("cut.md", "new.md"), ("gone.md",), ("begun.md",))
     assert behind(ledger, there, here, chunks=False).changed == ("new.md",)
+    for other in (replace(settled("same.md", "s-0"), **{part: "else"}) for part in ("content_hash", "facts")):  # type: ignore[arg-type]
+        ledger.settle(here, [other], [], [])
+        assert behind(ledger, there, here, chunks=False).changed == ("new.md", "same.md")
+    ledger.settle(here, [settled("same.md", "s-0")], [], [])
     for path in (*found.paths, "same.md"):
         assert behind(ledger, there, here, chunks=True, path=path) == found.among({path})
     assert len(found.without(found.paths)) == 0
