@@ -32,7 +32,7 @@ from opensearch.queries import (
     leg_bodies,
     versions_body,
 )
-from shirabe.errors import InvalidInput, Unavailable
+from shirabe.errors import Unavailable
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import Embedding, LegHit, ModelInfo, Principal, Query, Record, Saved, Stored
 

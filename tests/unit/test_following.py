@@ -388,6 +388,41 @@ async def test_what_a_killed_write_left_is_read_again_by_whoever_answers(
     await job.close()
 
 
+@pytest.mark.parametrize("chunk_tokens", [CHUNK_TOKENS, 32])
+async def test_syncs_go_on_while_a_source_is_read_into_another_generation(
+    tmp_path: Path, repository: Repository, chunk_tokens: int
+) -> None:
+    one, two = Generation("one"), Generation("two", "2", chunk_tokens)
+    two.embedder = interrupted = Interrupted("2")
+    shelf = Shelf(one)
+    job = job_on(tmp_path, shelf)
+    repository.commit({"docs/alpha.md": page("alpha", 6, "first")})
+    await job.add(Source("docs", "git", str(repository.path)))
+    await job.sync("docs")
+    note = pushed("note.md", page("note", 2, "pushed"))
+    await job.put(note)
+    shelf.generations = [one, two]
+    synced: list[int] = []
+
+    async def change() -> None:
+        repository.git("rm", "--quiet", "docs/gamma.md")
+        repository.commit({"docs/alpha.md": page("alpha", 2, "second"), "docs/new.md": page("new", 2, "word")})
+        synced.append((await job.sync("docs")).documents)
+
+    interrupted.meanwhile = [change]
+    await build(job, from_source=True)
+    assert synced == [2]
+    copied = await fresh("2", repository, {"note.md": note})
+    wanted = await fresh("2", repository, {"note.md": note}, chunk_tokens)
+    # What was pushed has no source to be read from: it is taken as it is stored.
+    wanted = {name: row for name, row in wanted.items() if not name.startswith(note.doc_id)}
+    wanted |= {name: row for name, row in copied.items() if name.startswith(note.doc_id)}
+    assert await shown(two.store) == wanted
+    await promote(job, shelf)
+    assert (await job.sync("docs")).documents == 0
+    await job.close()
+
+
 async def test_a_removed_source_leaves_every_generation(tmp_path: Path, shelf: Shelf, repository: Repository) -> None:
     job = job_on(tmp_path, shelf)
     await job.add(Source("docs", "git", str(repository.path)))
