@@ -12,8 +12,8 @@ from opensearch.client import asking, build_client, create_index, require_versio
 from opensearch.generations import (
     Generation,
     all_generations,
+    answering_generation,
     check_meta,
-    current_name,
     ensure_generation,
     generation_name,
     new_body,
@@ -27,7 +27,7 @@ from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
 from opensearch.logged_queries import logged_queries
 from opensearch.mapping import index_meta
 from opensearch.store import OpenSearchStore
-from shirabe.errors import InvalidInput, Unavailable
+from shirabe.errors import InvalidInput
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import ModelInfo
 
@@ -66,10 +66,7 @@ class Catalogue:
 
         Raises: Unavailable when there is none; InvalidInput when the alias names several and none to write to; Timeout.
         """
-        name = await current_name(self._client, self._alias)
-        if name is None:
-            raise Unavailable(f"the alias {self._alias} is gone")
-        return await read_generation(self._client, name)
+        return await answering_generation(self._client, self._alias)
 
     async def require_single(self) -> Generation:
         """Return the generation that answers, behind an alias of one. Raises: InvalidInput, Unavailable, Timeout."""

@@ -65,6 +65,20 @@ async def current_name(client: AsyncOpenSearch, alias: str) -> str | None:
     return writable[0] if writable else None
 
 
+async def answering_generation(client: AsyncOpenSearch, alias: str) -> Generation:
+    """Return the generation that answers, as `current_name` names it, in one request: every query waits for it.
+
+    Raises: InvalidInput as `current_name`; Unavailable when there is none; Timeout.
+    """
+    with asking():
+        found = await client.indices.get(index=alias, params={"filter_path": _ANSWERED})
+    marked = [name for name, index in found.items() if index["aliases"].get(alias, {}).get("is_write_index")]
+    names = marked or list(found)
+    if len(names) != 1:
+        raise InvalidInput(f"the alias {alias} has no single write index among {', '.join(sorted(found))}")
+    return _generation(names[0], found[names[0]])
+
+
 async def require_one_member(client: AsyncOpenSearch, alias: str) -> str:
     """Return the only index behind an alias.
 
