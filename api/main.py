@@ -13,19 +13,18 @@ from api.health_routes import health_routes
 from api.metrics import Metrics
 from api.page_routes import page_routes
 from api.query_log import QueryLog
-from api.search import SearchPath
 from api.search_routes import search_routes
 from api.server import ApiServer
 from api.source_routes import source_routes
 from shirabe import __version__
-from shirabe.protocols import ActivityLog, Embedder, Sources, Store
+from shirabe.protocols import ActivityLog, Embedder, Searcher, Sources, Store
 from shirabe.settings import ApiSettings
 
 __all__ = ["ApiServer", "create_app"]
 
 
 def create_app(
-    search: SearchPath,
+    search: Searcher,
     store: Store,
     embedder: Embedder,
     sources: Sources,

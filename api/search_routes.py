@@ -10,10 +10,10 @@ from api.event_models import EventsAnswer, EventsRequest
 from api.metrics import Metrics
 from api.models import SearchAnswer, SearchRequest
 from api.query_log import QueryLog
-from api.search import SearchPath
+from shirabe.protocols import Searcher
 
 
-def search_routes(search: SearchPath, metrics: Metrics, queries: QueryLog) -> APIRouter:
+def search_routes(search: Searcher, metrics: Metrics, queries: QueryLog) -> APIRouter:
     """Return the routes of searching."""
     routes = APIRouter(prefix="/v1", tags=["search"])
 

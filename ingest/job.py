@@ -7,29 +7,35 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from ingest.bringing import bring, since_of, write_pushed
 from ingest.cache import EMBEDDINGS_FILE, EmbeddingCache
-from ingest.changes import ChangePlanner, known_of, preview
+from ingest.changes import known_of, preview
 from ingest.chunkers import CHUNKER_VERSION
 from ingest.collectors import open_collector, state_folders, take_webhook
 from ingest.drift import compare
+from ingest.followers import Followers
+from ingest.generations import Generations, OnlyOne
 from ingest.ledger import Ledger
 from ingest.ledger_rows import Scope
 from ingest.locations import configured_source
 from ingest.locks import SourceLocks
-from ingest.plan import cut
-from ingest.run import Parts, Run, open_run, stamp_of
+from ingest.run import Parts, open_run, stamp_of
 from ingest.sync_record import recorded
-from ingest.writing import How, Progress, Writer, write_here, write_one
+from ingest.writing import How, Progress, Writer, write_here
 from shirabe.errors import Forbidden, NotFound
 from shirabe.protocols import ActivityLog, Chunker, Collector, Embedder, Store
 from shirabe.settings import Settings
-from shirabe.types import Cursor, Declared, Document, Drift, Preview, Source, SourceKind, SourceStatus, SyncReport
+from shirabe.types import Declared, Document, Drift, Preview, Source, SourceKind, SourceStatus, SyncReport
 
 _PUSH_WAIT_S = 30.0
 
 
 class SyncJob:
-    """Keeps sources true in one store. Its ledger, locks and mirrors live under `settings.state_dir`."""
+    """Keeps sources true in every index generation. Its ledger, locks and mirrors live under `settings.state_dir`.
+
+    What is acknowledged is in the one that answers; `followers` brings it into the others. Without `generations` there
+    is one, in `store`.
+    """
 
     def __init__(
         self,
@@ -41,14 +47,18 @@ class SyncJob:
         chunker_version: str = CHUNKER_VERSION,
         open_source: Callable[[Source, Settings], Collector] = open_collector,
         activity: ActivityLog | None = None,
+        generations: Generations | None = None,
     ) -> None:
         self._settings = settings
         self._open_source = open_source
-        self._locks = SourceLocks(settings.state_dir)
-        self._store = store
+        self.locks = SourceLocks(settings.state_dir)
         self._ledger = Ledger(settings.state_dir / "ledger.sqlite")
         self._cache = EmbeddingCache(settings.cache_dir / EMBEDDINGS_FILE)
-        self._parts = Parts(store, embedder, chunker, chunker_version, self._ledger, self._cache, settings, activity)
+        self._activity = activity
+        self._generations = generations or OnlyOne(
+            store, embedder, chunker, chunker_version, settings.ingest.chunk_tokens
+        )
+        self.followers = Followers(self._ledger, self.locks, self._read)
 
     async def close(self) -> None:
         """Close the ledger and the cache."""
@@ -132,28 +142,24 @@ class SyncJob:
         Raises: NotFound, InvalidInput, Overloaded when it is already syncing, Unavailable, Timeout.
         """
         source = await self.source(source_id)
-        async with (
-            self._locks.hold(source_id),
-            recorded(self._parts, source) as record,
-            open_run(self._parts, source_id, source) as run,
-        ):
-            record.counts = run.totals
-            collector = await asyncio.to_thread(self._open_source, source, self._settings)
-            until = await collector.head()
-            how = How(full, recheck, progress, writer or write_here)
-            compared = await self._bring(run, collector, until, how)
-            await run.finish(until.value, compared=compared)
-        return run.report(until.value)
+        how = How(full, recheck, progress, writer or write_here)
+        async with self.locks.hold(source_id):
+            leader, *others = await self.live()
+            before = (await leader.scope(source_id)).cursor
+            report, touched = await self._read(leader, source, how)
+            await self.followers.after_sync(leader, others, source, how, touched, before)
+        return report
 
     async def preview(self, source_id: str, *, full: bool = False) -> Preview:
         """Return what a sync would do, and do nothing. Raises: NotFound, InvalidInput, Unavailable, Timeout."""
         source = await self.source(source_id)
         collector = await asyncio.to_thread(self._open_source, source, self._settings)
         until = await collector.head()
-        scope = await self._scope(source_id)
-        stamp = await stamp_of(self._parts, source)
+        leader, *_ = await self.live()
+        scope = await leader.scope(source_id)
+        stamp = await stamp_of(leader, source)
         known = await known_of(self._ledger, scope.scope, "" if full else stamp)
-        since = None if full else await _since(scope, stamp, collector)
+        since = None if full else await since_of(scope, stamp, collector)
         return await preview(known, collector, source_id, since, until)
 
     async def drift(self, source_id: str) -> Drift:
@@ -162,9 +168,10 @@ class SyncJob:
         collector = await asyncio.to_thread(self._open_source, source, self._settings)
         head = await collector.head()
         wanted = await collector.paths(head)
-        await self._store.refresh()
-        stored = await self._store.chunk_hashes(source_id)
-        scope = (await self._scope(source_id)).scope
+        leader, *_ = await self.live()
+        await leader.store.refresh()
+        stored = await leader.store.chunk_hashes(source_id)
+        scope = (await leader.scope(source_id)).scope
         entries = await asyncio.to_thread(self._ledger.entries, scope)
         known = await asyncio.to_thread(self._ledger.chunks, scope)
         return compare(source_id, head.value, wanted, entries, known, stored)
@@ -172,15 +179,17 @@ class SyncJob:
     async def status(self) -> list[SourceStatus]:
         """Return every configured source and how it stands in the index that answers."""
         sources = await self.sources()
-        index_id = await self._store.identity() if sources else ""
+        index_id = (await self.live())[0].live.identity if sources else ""
         return [await self._status(source, index_id) for source in sources]
 
     async def remove(self, source_id: str) -> None:
         """Take out a source and everything indexed of it. Raises: NotFound, Overloaded while it syncs, Unavailable."""
         source = await self.source(source_id)
-        async with self._locks.hold(source_id), open_run(self._parts, source_id, source) as run:
-            await run.sweep(())
-            await self._store.refresh()
+        async with self.locks.hold(source_id):
+            for parts in await self.live():
+                async with open_run(parts, source_id, source) as run:
+                    await run.sweep(())
+                    await parts.store.refresh()
             await asyncio.to_thread(self._ledger.forget_scopes, source_id=source_id)
             await asyncio.to_thread(self._ledger.remove_source, source_id)
             for folder in state_folders(source, self._settings.state_dir):
@@ -192,10 +201,11 @@ class SyncJob:
         Raises: InvalidInput, Forbidden when a configured source has its source's name, Overloaded, Unavailable.
         """
         await self._require_unconfigured(document.source_id)
-        source_id = document.source_id
-        async with self._locks.hold(source_id, _PUSH_WAIT_S), open_run(self._parts, source_id, None) as run:
-            work = await run.settlement.begin(document.path, document.doc_id, document)
-            await write_one(run, await cut(work, self._parts.chunker))
+        source_id, path = document.source_id, document.path
+        async with self.locks.hold(source_id, _PUSH_WAIT_S):
+            leader, *others = await self.live()
+            run = await write_pushed(leader, source_id, path, document.doc_id, document)
+            await self.followers.after_push(leader, others, source_id, path, document.doc_id, document)
         return run.report(document.revision)
 
     async def delete(self, doc_id: str) -> None:
@@ -203,42 +213,37 @@ class SyncJob:
 
         Raises: NotFound, Forbidden when a configured source owns it, Overloaded, Unavailable.
         """
-        owners = await asyncio.to_thread(self._ledger.owners, doc_id, await self._store.identity())
+        leader, *_ = await self.live()
+        owners = await asyncio.to_thread(self._ledger.owners, doc_id, leader.live.identity)
         if not owners:
             raise NotFound("there is no such document")
         source_id, path = owners[0]
         await self._require_unconfigured(source_id)
-        async with self._locks.hold(source_id, _PUSH_WAIT_S), open_run(self._parts, source_id, None) as run:
-            work = await run.settlement.begin(path, doc_id, None)
-            await write_one(run, await cut(work, self._parts.chunker))
+        async with self.locks.hold(source_id, _PUSH_WAIT_S):
+            leader, *others = await self.live()
+            await write_pushed(leader, source_id, path, doc_id, None)
+            await self.followers.after_push(leader, others, source_id, path, doc_id, None)
 
-    async def _bring(self, run: Run, collector: Collector, until: Cursor, how: How) -> bool:
-        """Bring the changes in; tell whether everything was read."""
-        scope = run.scope
-        if how.full and scope.stamp:
-            await asyncio.to_thread(self._ledger.outdate, scope.scope)
-        known = await known_of(self._ledger, scope.scope, run.stamp)
-        since = None
-        if not how.full and not how.recheck:
-            if _is_at(scope, run.stamp, until) and not known.unfinished:
-                return False
-            since = await _since(scope, run.stamp, collector)
-        planner = ChangePlanner(collector, self._ledger, run.settlement, scope.scope, run.tally)
+    async def live(self) -> list[Parts]:
+        """Return what runs into each index generation need, the one that answers first.
 
-        def report() -> None:
-            if how.progress is not None:
-                counts, tally = run.embedder.counts, run.tally
-                done, total = tally.seen - run.settlement.open, max(tally.total, tally.seen)
-                how.progress(Progress(done, total, tally.chunks, counts.embedded, counts.cached))
+        Raises: InvalidInput, Unavailable, Timeout.
+        """
+        leader, *others = await self._generations.live()
+        kept = (self._ledger, self._cache, self._settings)
+        # What a sync did is told once, of the index that answers.
+        return [Parts(leader, *kept, self._activity), *(Parts(other, *kept) for other in others)]
 
-        if how.progress is not None:
-            run.tally.total = await collector.count(since, until)
-        await how.writer(run, planner.works(known, since, until, report), report)
-        if how.full or not scope.stamp:
-            # A ledger that was lost, or an index that was restored: what nobody knows is nobody's.
-            settled = await asyncio.to_thread(self._ledger.chunks, scope.scope)
-            await run.sweep(settled.keys() | await asyncio.to_thread(self._ledger.intended, scope.scope))
-        return since is None
+    async def parts_of(self, name: str) -> Parts:
+        """Return what runs into the generation of this name need. Raises: NotFound, InvalidInput, Unavailable."""
+        for parts in await self.live():
+            if parts.live.name == name:
+                return parts
+        raise NotFound(f"no index generation {name}")
+
+    def forget(self, index_id: str) -> None:
+        """Forget what was indexed in an index that is gone; blocks."""
+        self._ledger.forget_scopes(index_id=index_id)
 
     async def sources(self) -> list[Source]:
         """Return every configured source, by name."""
@@ -252,7 +257,18 @@ class SyncJob:
         return known[source_id]
 
     async def _scope(self, source_id: str) -> Scope:
-        return await asyncio.to_thread(self._ledger.scope, source_id, await self._store.identity())
+        leader, *_ = await self.live()
+        return await leader.scope(source_id)
+
+    async def _read(self, parts: Parts, source: Source, how: How) -> tuple[SyncReport, set[str]]:
+        """Bring a source up to date in one generation; return also the paths of what was written or taken out."""
+        async with recorded(parts, source) as record, open_run(parts, source.source_id, source) as run:
+            record.counts = run.totals
+            collector = await asyncio.to_thread(self._open_source, source, self._settings)
+            until = await collector.head()
+            compared = await bring(run, collector, until, how)
+            await run.finish(until.value, compared=compared)
+        return run.report(until.value), run.settlement.touched
 
     async def _status(self, source: Source, index_id: str) -> SourceStatus:
         scope = await asyncio.to_thread(self._ledger.scope, source.source_id, index_id)
@@ -269,20 +285,9 @@ class SyncJob:
             lag_s=lag_s,
             failures=standing.failures,
             totals=standing.totals,
-            syncing=await asyncio.to_thread(self._locks.held, source.source_id),
+            syncing=await asyncio.to_thread(self.locks.held, source.source_id),
         )
 
     async def _require_unconfigured(self, source_id: str) -> None:
         if any(source.source_id == source_id for source in await self.sources()):
             raise Forbidden(f"documents of {source_id!r} come from its configured source only")
-
-
-def _is_at(scope: Scope, stamp: str, until: Cursor) -> bool:
-    return scope.cursor == until.value and scope.stamp == stamp
-
-
-async def _since(scope: Scope, stamp: str, collector: Collector) -> Cursor | None:
-    """Return the cursor that changes count from; None: everything is to be read."""
-    if scope.cursor is None or scope.stamp != stamp or not await collector.knows(Cursor(scope.cursor)):
-        return None
-    return Cursor(scope.cursor)

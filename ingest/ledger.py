@@ -44,12 +44,12 @@ class Ledger:
         acl = json.dumps({"public": source.acl.public, "principals": source.acl.principals})
         options = json.dumps(dict(source.options), sort_keys=True)
         row = (source.source_id, source.kind, source.location, acl, options, source.poll_s, source.declared)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def sources(self) -> list[Source]:
         """Return every configured source, by name."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT source_id, kind, location, acl, options, poll_s, declared FROM sources ORDER BY source_id"
         )
         return [
@@ -59,7 +59,7 @@ class Ledger:
 
     def scope(self, source_id: str, index_id: str) -> Scope:
         """Return what is known of a source in an index, made when new."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO scopes (source_id, index_id) VALUES (?, ?)", (source_id, index_id)
             )
@@ -71,7 +71,7 @@ class Ledger:
     def begin_run(self, scope: int) -> tuple[int, int]:
         """Return a new run's number and its write version, greater than that of every run before."""
         now_s = time.time()
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             (version,) = connection.execute(
                 "UPDATE scopes SET version = max(version + 1, ?) WHERE scope = ? RETURNING version",
                 (int(now_s * 1000), scope),
@@ -89,31 +89,31 @@ class Ledger:
 
     def end_run(self, run: int, outcome: str) -> None:
         """Record how a run ended when it did not succeed."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("UPDATE runs SET finished = ?, outcome = ? WHERE run = ?", (time.time(), outcome, run))
 
-    def succeed(self, run: int, scope: int, cursor: str, stamp: str, *, compared: bool) -> None:
+    def succeed(self, run: int, scope: int, cursor: str | None, stamp: str, *, compared: bool) -> None:
         """Move the cursor and record the run's success, both or neither; `compared`: it read everything."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("UPDATE scopes SET cursor = ?, stamp = ? WHERE scope = ?", (cursor, stamp, scope))
             outcome = COMPARED if compared else SUCCESS
             connection.execute("UPDATE runs SET finished = ?, outcome = ? WHERE run = ?", (time.time(), outcome, run))
 
     def outdate(self, scope: int) -> None:
         """Make every document of a scope one that is to be written again, before a full run."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("UPDATE scopes SET stamp = '' WHERE scope = ?", (scope,))
             connection.execute("UPDATE documents SET stamp = '' WHERE scope = ?", (scope,))
             _retry(connection, scope)
 
     def entries(self, scope: int) -> dict[str, Entry]:
         """Return every document of a scope by path."""
-        rows = self._rows("SELECT path, doc_id, content_hash, stamp, pending FROM documents WHERE scope = ?", scope)
+        rows = self.rows("SELECT path, doc_id, content_hash, stamp, pending FROM documents WHERE scope = ?", scope)
         return {path: Entry(doc_id, content, stamp, bool(pending)) for path, doc_id, content, stamp, pending in rows}
 
     def owners(self, doc_id: str, index_id: str) -> list[tuple[str, str]]:
         """Return the (source name, path) under which a document is indexed."""
-        return self._rows(
+        return self.rows(
             "SELECT source_id, path FROM documents JOIN scopes USING (scope) WHERE doc_id = ? AND index_id = ?",
             doc_id,
             index_id,
@@ -121,7 +121,7 @@ class Ledger:
 
     def chunk_ids(self, scope: int, path: str) -> set[str]:
         """Return every chunk id of a document that may be in the index, settled or intended."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT chunk_id FROM chunks WHERE scope = ? AND path = ?"
             " UNION SELECT chunk_id FROM intents WHERE scope = ? AND path = ?",
             scope,
@@ -133,24 +133,24 @@ class Ledger:
 
     def chunks(self, scope: int) -> dict[str, tuple[str, str]]:
         """Return chunk id -> (path, content hash) of everything settled."""
-        rows = self._rows("SELECT chunk_id, path, content_hash FROM chunks WHERE scope = ?", scope)
+        rows = self.rows("SELECT chunk_id, path, content_hash FROM chunks WHERE scope = ?", scope)
         return {chunk_id: (path, content_hash) for chunk_id, path, content_hash in rows}
 
     def intended(self, scope: int) -> set[str]:
         """Return the chunk ids of writes begun and not settled."""
-        return {chunk_id for (chunk_id,) in self._rows("SELECT chunk_id FROM intents WHERE scope = ?", scope)}
+        return {chunk_id for (chunk_id,) in self.rows("SELECT chunk_id FROM intents WHERE scope = ?", scope)}
 
     def failures(self, scope: int) -> dict[str, Failed]:
         """Return every failing document of a scope by path."""
-        rows = self._rows("SELECT path, reason, revision, fingerprint, retry FROM failures WHERE scope = ?", scope)
+        rows = self.rows("SELECT path, reason, revision, fingerprint, retry FROM failures WHERE scope = ?", scope)
         return {path: Failed(path, reason, at, mark, bool(retry)) for path, reason, at, mark, retry in rows}
 
     def intend(self, scope: int, writes: Iterable[tuple[str, str, Sequence[str]]]) -> None:
         """Record (path, doc_id, chunk ids about to be written or deleted), before the index is touched."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             for path, doc_id, chunk_ids in writes:
                 connection.execute(
-                    "INSERT INTO documents VALUES (?, ?, ?, '', '', '', 1)"
+                    "INSERT INTO documents VALUES (?, ?, ?, '', '', '', 1, '')"
                     " ON CONFLICT (scope, path) DO UPDATE SET pending = 1",
                     (scope, path, doc_id),
                 )
@@ -160,14 +160,14 @@ class Ledger:
 
     def settle(self, scope: int, documents: Iterable[Settled], gone: Iterable[str], failed: Iterable[Failed]) -> None:
         """Record documents that the index acknowledged, paths that are out of it, and ones that were refused."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             for document in documents:
                 _clear(connection, scope, document.path)
                 connection.execute(
-                    "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, 0)",
+                    "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
                     (
                         *(scope, document.path, document.doc_id, document.content_hash),
-                        *(document.revision, document.stamp),
+                        *(document.revision, document.stamp, document.facts),
                     ),
                 )
                 connection.executemany(
@@ -184,12 +184,12 @@ class Ledger:
 
     def retry(self, scope: int) -> None:
         """Have the failures of a scope tried again by the next run."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             _retry(connection, scope)
 
     def add_totals(self, scope: int, counts: Mapping[str, int]) -> None:
         """Add what a run did to what all runs of a scope did together; a scope that it forgot has no totals."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.executemany(
                 "INSERT INTO totals SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM scopes WHERE scope = ?1)"
                 " ON CONFLICT (scope, name) DO UPDATE SET value = value + excluded.value",
@@ -198,12 +198,12 @@ class Ledger:
 
     def totals(self, scope: int) -> dict[str, int]:
         """Return what all runs of a scope did together, by name."""
-        return dict(self._rows("SELECT name, value FROM totals WHERE scope = ?", scope))
+        return dict(self.rows("SELECT name, value FROM totals WHERE scope = ?", scope))
 
     def standing(self, scope: int) -> Standing:
         """Return the counts, failures and last success of a scope."""
-        ((documents,),) = self._rows("SELECT count(*) FROM documents WHERE scope = ?", scope)
-        ((chunks,),) = self._rows("SELECT count(*) FROM chunks WHERE scope = ?", scope)
+        ((documents,),) = self.rows("SELECT count(*) FROM documents WHERE scope = ?", scope)
+        ((chunks,),) = self.rows("SELECT count(*) FROM chunks WHERE scope = ?", scope)
         last = self._last(scope, SUCCESS, COMPARED)
         failures = tuple(
             Failure(item.path, item.reason, item.revision)
@@ -219,7 +219,7 @@ class Ledger:
         """Forget what was indexed of a source, of an index, or of a source in an index."""
         if not source_id and not index_id:
             raise ValueError("name a source or an index")
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             rows = connection.execute(
                 "SELECT scope FROM scopes WHERE (?1 = '' OR source_id = ?1) AND (?2 = '' OR index_id = ?2)",
                 (source_id, index_id),
@@ -229,24 +229,26 @@ class Ledger:
 
     def remove_source(self, source_id: str) -> None:
         """Forget a source's configuration."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("DELETE FROM sources WHERE source_id = ?", (source_id,))
 
     def _last(self, scope: int, *outcomes: str) -> datetime | None:
         marks = ", ".join("?" * len(outcomes))
-        ((last,),) = self._rows(
+        ((last,),) = self.rows(
             f"SELECT max(finished) FROM runs WHERE scope = ? AND outcome IN ({marks})",  # noqa: S608 (marks only)
             scope,
             *outcomes,
         )
         return None if last is None else datetime.fromtimestamp(last, UTC)
 
-    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what a statement selects."""
         with self._lock, _known_errors():
             return self._connection.execute(statement, values).fetchall()
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection in a transaction: all that is done in it is kept, or nothing."""
         with self._lock, _known_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:

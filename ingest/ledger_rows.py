@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,7 +33,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One document whose chunks (id to content hash) are all in the index, its orphans gone."""
+    """One document whose chunks (id to content hash) are all in the index, its orphans gone.
+
+    `facts` is the part of the stamp that the document itself decides.
+    """
 
     path: str
     doc_id: str
@@ -41,6 +44,7 @@ class Settled:
     revision: str
     stamp: str
     chunks: Mapping[str, str]
+    facts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +70,48 @@ class Standing:
     failures: tuple[Failure, ...]
     last_sync: datetime | None
     totals: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One settled document as another scope may take it over: its chunks are in the order of the document."""
+
+    path: str
+    doc_id: str
+    content_hash: str
+    revision: str
+    facts: str
+    chunks: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """By path, how one scope differs from the one it follows.
+
+    `changed` are settled there and not the same here; `gone` are not there; `unsure` is what a write there was begun
+    on and not acknowledged.
+    """
+
+    changed: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.changed) + len(self.gone) + len(self.unsure)
+
+    def among(self, paths: Collection[str]) -> Behind:
+        """Return the part of it that is about these paths."""
+        return Behind(*(tuple(path for path in group if path in paths) for group in self._groups))
+
+    def without(self, paths: Collection[str]) -> Behind:
+        """Return the part of it that is not about these paths."""
+        return Behind(*(tuple(path for path in group if path not in paths) for group in self._groups))
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path in it."""
+        return (*self.changed, *self.gone, *self.unsure)
+
+    @property
+    def _groups(self) -> tuple[tuple[str, ...], ...]:
+        return self.changed, self.gone, self.unsure

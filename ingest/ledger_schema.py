@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shirabe.errors import Unavailable
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _BUSY_TIMEOUT_S = 30.0
 
 _TABLES = """
@@ -23,7 +23,7 @@ CREATE TABLE scopes (
 ) STRICT;
 CREATE TABLE documents (
     scope INTEGER NOT NULL, path TEXT NOT NULL, doc_id TEXT NOT NULL, content_hash TEXT NOT NULL,
-    revision TEXT NOT NULL, stamp TEXT NOT NULL, pending INTEGER NOT NULL,
+    revision TEXT NOT NULL, stamp TEXT NOT NULL, pending INTEGER NOT NULL, facts TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (scope, path)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX documents_by_id ON documents (doc_id);
@@ -58,7 +58,9 @@ _STEPS = {
         "ALTER TABLE sources ADD COLUMN declared INTEGER NOT NULL DEFAULT 0",
         "CREATE TABLE totals (scope INTEGER NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL,"
         " PRIMARY KEY (scope, name)) STRICT, WITHOUT ROWID",
-    )
+    ),
+    # Part of the stamp, and told apart from it so that another generation can be stamped from the ledger alone.
+    2: ("ALTER TABLE documents ADD COLUMN facts TEXT NOT NULL DEFAULT ''",),
 }
 
 

@@ -10,7 +10,7 @@ the ledger.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from ingest.batch import Batch, Packer, Written, told
@@ -36,7 +36,14 @@ async def embed_batch(batch: Batch, embedder: Embedder) -> list[Embedding]:
 
     Raises: what the embedder raises.
     """
-    texts = batch.texts
+    return await embed_passages(batch.texts, embedder)
+
+
+async def embed_passages(texts: Sequence[str], embedder: Embedder) -> list[Embedding]:
+    """Return an embedding for each text, with what the model has of `PASSAGE_OUTPUTS`.
+
+    Raises: what the embedder raises.
+    """
     if not texts:
         return []
     has = (await embedder.info()).outputs

@@ -13,6 +13,7 @@ import structlog
 
 from ingest.cache import EmbeddingCache
 from ingest.cached_embedder import CachedEmbedder
+from ingest.generations import Live
 from ingest.ledger import Ledger
 from ingest.ledger_rows import Scope
 from ingest.pipeline import WritePipeline
@@ -20,7 +21,7 @@ from ingest.plan import Plan, Tally, Work, cut_each
 from ingest.settlement import Settlement
 from ingest.streams import closing, gathered
 from shirabe.errors import PartialWrite, Unavailable
-from shirabe.protocols import ActivityLog, Chunker, Embedder, Store
+from shirabe.protocols import ActivityLog, Chunker, Store
 from shirabe.settings import Settings
 from shirabe.types import Source, SyncReport, digest
 
@@ -32,16 +33,31 @@ _CUT_TOGETHER = 16
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What every run uses."""
+    """What every run into one index generation uses."""
 
-    store: Store
-    embedder: Embedder
-    chunker: Chunker
-    chunker_version: str
+    live: Live
     ledger: Ledger
     cache: EmbeddingCache
     settings: Settings
     activity: ActivityLog | None = None
+
+    @property
+    def store(self) -> Store:
+        """Where it writes."""
+        return self.live.store
+
+    @property
+    def chunker(self) -> Chunker:
+        """What cuts its documents."""
+        return self.live.chunker
+
+    def embedder(self) -> CachedEmbedder:
+        """Return an embedder over the cache, with counts of its own."""
+        return CachedEmbedder(self.live.embedder, self.cache)
+
+    async def scope(self, source_id: str) -> Scope:
+        """Return what is known of a source in this index."""
+        return await asyncio.to_thread(self.ledger.scope, source_id, self.live.identity)
 
 
 @dataclass(slots=True)
@@ -88,12 +104,20 @@ class Run:
             await self.parts.store.write([], strays[start : start + _DELETE_BATCH], self.version)
         self.tally.chunks_deleted += len(strays)
 
-    async def finish(self, cursor: str, *, compared: bool = False) -> None:
-        """Make what was written visible, and move the cursor; `compared`: everything was read."""
+    async def finish(self, cursor: str | None, *, compared: bool = False) -> None:
+        """Make what was written visible, and move the cursor; `compared`: everything was read.
+
+        Without a cursor the next run reads everything.
+        """
         if self.tally.chunks or self.tally.chunks_deleted:
             await self.parts.store.refresh()
         await asyncio.to_thread(
-            self.parts.ledger.succeed, self.number, self.scope.scope, cursor, self.stamp, compared=compared
+            self.parts.ledger.succeed,
+            self.number,
+            self.scope.scope,
+            cursor,
+            "" if cursor is None else self.stamp,
+            compared=compared,
         )
 
     def totals(self) -> dict[str, int]:
@@ -134,9 +158,9 @@ async def open_run(parts: Parts, source_id: str, source: Source | None) -> Async
 
     Raises: Unavailable.
     """
-    embedder = CachedEmbedder(parts.embedder, parts.cache)
+    embedder = parts.embedder()
     stamp = await stamp_of(parts, source)
-    scope = await asyncio.to_thread(parts.ledger.scope, source_id, await parts.store.identity())
+    scope = await parts.scope(source_id)
     number, version = await asyncio.to_thread(parts.ledger.begin_run, scope.scope)
     tally = Tally()
     settlement = Settlement(parts.ledger, scope.scope, stamp, tally)
@@ -155,8 +179,8 @@ async def open_run(parts: Parts, source_id: str, source: Source | None) -> Async
 
 async def stamp_of(parts: Parts, source: Source | None) -> str:
     """Return what names all that decides what is written but each document itself. Raises: Unavailable, Timeout."""
-    model, limits = await parts.embedder.info(), parts.settings.ingest
-    made_with = (_FORMAT, parts.chunker_version, str(limits.chunk_tokens), model.name, model.revision)
+    live, limits, model = parts.live, parts.settings.ingest, await parts.live.embedder.info()
+    made_with = (_FORMAT, live.chunker_version, str(live.chunk_tokens), model.name, model.revision)
     if source is None:
         return digest(*made_with)
     acl = (str(source.acl.public), *source.acl.principals)

@@ -16,7 +16,10 @@ Intent = tuple[str, str, list[str]]
 
 
 class Settlement:
-    """Settles documents of one scope, counting into `tally`: each one once every part of it was acknowledged."""
+    """Settles documents of one scope, counting into `tally`: each one once every part of it was acknowledged.
+
+    `touched` are the paths of every document that was begun.
+    """
 
     def __init__(self, ledger: Ledger, scope: int, stamp: str, tally: Tally) -> None:
         self._ledger = ledger
@@ -24,6 +27,7 @@ class Settlement:
         self._stamp = stamp
         self._tally = tally
         self._begun: set[str] = set()
+        self.touched: set[str] = set()
         self._parts: dict[str, list[Written]] = {}
 
     @property
@@ -38,6 +42,7 @@ class Settlement:
         """
         held = await asyncio.to_thread(self._ledger.chunk_ids, self._scope, path) if known else ()
         self._begun.add(path)
+        self.touched.add(path)
         return Work(path, doc_id, document, tuple(sorted(held)))
 
     async def intend(self, intents: Iterable[Intent]) -> None:
@@ -86,7 +91,7 @@ def _settled(parts: Sequence[Written], stamp: str) -> Settled:
     first = parts[0]
     chunks = {name: content for part in parts for name, content in part.chunks.items()}
     mark = stamped(stamp, first.facts)
-    return Settled(first.path, first.doc_id, first.content_hash, first.revision or "", mark, chunks)
+    return Settled(first.path, first.doc_id, first.content_hash, first.revision or "", mark, chunks, first.facts)
 
 
 def _in_part(parts: Sequence[Written], stamp: str) -> Failed:

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ingest.plan import Plan, Work
+from ingest.plan import Work
 from ingest.run import Run
-from shirabe.errors import Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +41,3 @@ class How:
     recheck: bool
     progress: Callable[[Progress], None] | None
     writer: Writer
-
-
-async def write_one(run: Run, plan: Plan) -> None:
-    """Write one plan. Raises: Unavailable also when the index refuses a part of it."""
-
-    async def plans() -> AsyncIterator[Plan]:
-        yield plan
-
-    await run.write(plans(), lambda: None)
-    if run.tally.failures:
-        raise Unavailable(run.tally.failures[0].reason)
-    await run.finish("")

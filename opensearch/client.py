@@ -19,6 +19,7 @@ from shirabe.errors import InvalidInput, Overloaded, ShirabeError, Timeout, Unav
 from shirabe.settings import OpenSearchSettings
 
 MAX_CONNECTIONS = 16
+OLDEST_VERSION = (3, 6)
 CREATE_TIMEOUT_S = 60.0  # an engine that has just started reads its dictionaries for the first index
 _RESOURCE_EXISTS = "resource_already_exists_exception"
 
@@ -116,3 +117,13 @@ async def alias_members(client: AsyncOpenSearch, alias: str) -> dict[str, bool]:
     with asking():
         rows = await client.cat.aliases(name=alias, params={"format": "json", "h": "index,is_write_index"})
     return {row["index"]: row["is_write_index"] == "true" for row in rows}
+
+
+def require_version(version: Mapping[str, str]) -> None:
+    """Refuse an engine that is too old, or another one. Raises: InvalidInput."""
+    number = version["number"]
+    if version.get("distribution") != "opensearch" or tuple(map(int, number.split(".")[:2])) < OLDEST_VERSION:
+        oldest = ".".join(map(str, OLDEST_VERSION))
+        raise InvalidInput(
+            f"this is {version.get('distribution')} {number}; needs OpenSearch >= {oldest}", "opensearch.url"
+        )

@@ -1,10 +1,11 @@
-"""Index generations: `<alias>-000001`, `-000002`, … behind one alias, each built by one model."""
+"""Index generations: `<alias>-000001`, `-000002`, … of which one answers behind the alias, each built by one model."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from opensearchpy import AsyncOpenSearch
 
@@ -13,17 +14,30 @@ from opensearch.mapping import index_body, index_meta
 from shirabe.errors import InvalidInput, Unavailable
 from shirabe.types import ModelInfo
 
-CHECKED_META = ("model", "model_revision", "dim", "analyzer_version")
-"""What must agree for answers to be right; another chunker only makes other chunks."""
+CHECKED_META: Final = ("model", "model_revision", "dim")
+"""What must agree for vectors to be comparable; another chunker or analyzer only makes other chunks and terms."""
+_KNOWN_BY: Final = ("model", "model_revision", "dim", "chunker_version", "analyzer_version")
+_ANSWERED: Final = "*.aliases,*.mappings._meta,*.settings.index.uuid"
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One index behind the alias: its name, its UUID, and what it records of how it was built."""
+    """One index: its name, its UUID, what it records of how it was built, and the aliases it stands behind."""
 
     name: str
     uuid: str
     meta: Mapping[str, Any]
+    aliases: frozenset[str] = frozenset()
+
+    @property
+    def number(self) -> int:
+        """Its number, from 1."""
+        return int(self.name.rpartition("-")[2])
+
+    @property
+    def dim(self) -> int:
+        """The width of its dense vectors."""
+        return int(self.meta["dim"])
 
 
 def generation_name(alias: str, number: int) -> str:
@@ -31,8 +45,16 @@ def generation_name(alias: str, number: int) -> str:
     return f"{alias}-{number:06d}"
 
 
+def writes_alias(name: str) -> str:
+    """Return the alias that a generation alone stands behind.
+
+    Writes to one generation go through it, because a bulk to the name of an index that is gone would make it anew.
+    """
+    return f"{name}.writes"
+
+
 async def current_name(client: AsyncOpenSearch, alias: str) -> str | None:
-    """Return the generation that is written to, None when the alias is not there.
+    """Return the generation that answers, None when the alias is not there.
 
     Raises: InvalidInput when the alias has several members and none is the one to write to; Unavailable, Timeout.
     """
@@ -43,41 +65,99 @@ async def current_name(client: AsyncOpenSearch, alias: str) -> str | None:
     return writable[0] if writable else None
 
 
-async def ensure_generation(client: AsyncOpenSearch, alias: str, model: ModelInfo, chunker_version: str) -> Generation:
-    """Return the generation in use, made now when there is none; two processes doing so at once get the same one.
+async def answering_generation(client: AsyncOpenSearch, alias: str) -> Generation:
+    """Return the generation that answers, as `current_name` names it, in one request: every query waits for it.
 
-    Raises: InvalidInput when it was built otherwise than now configured; Unavailable, Timeout.
+    Raises: InvalidInput as `current_name`; Unavailable when there is none; Timeout.
+    """
+    with asking():
+        found = await client.indices.get(index=alias, params={"filter_path": _ANSWERED})
+    marked = [name for name, index in found.items() if index["aliases"].get(alias, {}).get("is_write_index")]
+    names = marked or list(found)
+    if len(names) != 1:
+        raise InvalidInput(f"the alias {alias} has no single write index among {', '.join(sorted(found))}")
+    return _generation(names[0], found[names[0]])
+
+
+async def require_one_member(client: AsyncOpenSearch, alias: str) -> str:
+    """Return the only index behind an alias.
+
+    Raises: InvalidInput when there are several, Unavailable when there is none; Timeout.
+    """
+    members = sorted(await alias_members(client, alias))
+    if len(members) > 1:
+        raise InvalidInput(
+            f"the alias {alias} points at {len(members)} indices, {', '.join(members)}: take it off all but the one "
+            "that should answer; nothing was changed"
+        )
+    if not members:
+        raise Unavailable(f"the alias {alias} is gone")
+    return members[0]
+
+
+async def ensure_generation(client: AsyncOpenSearch, alias: str, model: ModelInfo, chunker_version: str) -> Generation:
+    """Return the generation that answers, made now when there is none; two processes at once get the same one.
+
+    Raises: Unavailable, Timeout; InvalidInput for an index that took the name.
     """
     name = await current_name(client, alias)
     if name is None:
         name = generation_name(alias, 1)
-        with asking():
-            cluster = await client.cluster.health()
-        body = index_body(model, chunker_version, single_node=cluster["number_of_data_nodes"] == 1)
         # The alias comes with the index in one step, so nobody sees one without the other.
-        created = await create_index(client, name, body | {"aliases": {alias: {"is_write_index": True}}})
+        body = await new_body(client, name, index_meta(model, chunker_version), model)
+        body["aliases"][alias] = {"is_write_index": True}
+        created = await create_index(client, name, body)
         if not created and await current_name(client, alias) is None:
             raise InvalidInput(
                 f"the index {name} is there without its alias {alias}: add the alias, or delete the index"
             )
-        await _wait_active(client, name)
-    generation = await read_generation(client, name)
-    check_meta(generation, model)
-    return generation
+        await wait_active(client, name)
+    return await read_generation(client, name)
+
+
+async def new_body(
+    client: AsyncOpenSearch, name: str, meta: Mapping[str, Any], model: ModelInfo
+) -> dict[str, dict[str, Any]]:
+    """Return what a new generation is created with. Raises: Unavailable, Timeout."""
+    with asking():
+        cluster = await client.cluster.health()
+    body = index_body(model, str(meta["chunker_version"]), single_node=cluster["number_of_data_nodes"] == 1)
+    body["mappings"]["_meta"] = dict(meta)
+    return body | {"aliases": {writes_alias(name): {}}}
 
 
 async def read_generation(client: AsyncOpenSearch, name: str) -> Generation:
-    """Return an index as a generation.
+    """Return an index, or the one behind an alias of one, as a generation.
 
     Raises: Unavailable when it is gone; Timeout.
     """
     with asking():
-        index = (await client.indices.get(index=name))[name]
-    return Generation(name, index["settings"]["index"]["uuid"], index["mappings"].get("_meta", {}))
+        found = await client.indices.get(index=name, params={"filter_path": _ANSWERED})
+    (one,) = found.items()
+    return _generation(*one)
+
+
+async def all_generations(client: AsyncOpenSearch, alias: str) -> list[Generation]:
+    """Return every generation of an alias by number; an index of such a name that is not ours is none.
+
+    Raises: Unavailable, Timeout.
+    """
+    with asking():
+        found = await client.indices.get(
+            index=f"{alias}-*", params={"filter_path": _ANSWERED, "allow_no_indices": "true"}
+        )
+    ours = re.compile(rf"{re.escape(alias)}-\d{{6}}")
+    generations = [_generation(name, index) for name, index in found.items() if ours.fullmatch(name)]
+    return sorted((each for each in generations if is_ours(each)), key=lambda each: each.number)
+
+
+def is_ours(generation: Generation) -> bool:
+    """Tell whether an index was made by Shirabe."""
+    return all(key in generation.meta for key in _KNOWN_BY)
 
 
 def check_meta(generation: Generation, model: ModelInfo) -> None:
-    """Refuse a generation whose vectors or terms are not those of today's model and analyzers.
+    """Refuse a model whose vectors are not those of a generation.
 
     Raises: InvalidInput naming the generation and each difference.
     """
@@ -89,13 +169,20 @@ def check_meta(generation: Generation, model: ModelInfo) -> None:
     ]
     if differing:
         raise InvalidInput(
-            f"the index {generation.name} was built with {'; '.join(differing)}: build a new generation",
-            "opensearch.alias",
+            f"the index {generation.name} was built with {'; '.join(differing)}: "
+            "serve that model, or build a new generation (`shirabe index build`)",
+            "models.model",
         )
 
 
-async def _wait_active(client: AsyncOpenSearch, name: str) -> None:
+async def wait_active(client: AsyncOpenSearch, name: str) -> None:
+    """Wait until an index takes reads and writes. Raises: Unavailable, Timeout."""
     with asking():
         health = await client.cluster.health(index=name, wait_for_status="yellow")
     if health["timed_out"]:
         raise Unavailable(f"the shard of {name} did not start")
+
+
+def _generation(name: str, index: Mapping[str, Any]) -> Generation:
+    meta = index.get("mappings", {}).get("_meta", {})
+    return Generation(name, index["settings"]["index"]["uuid"], meta, frozenset(index.get("aliases", {})))

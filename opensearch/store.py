@@ -9,9 +9,17 @@ from typing import Any, Final
 from opensearchpy import AsyncOpenSearch
 
 from opensearch.bulk import BULK_TIMEOUT_S, delete_action, send_actions, upsert_actions
-from opensearch.client import asking, build_client, refusal
+from opensearch.client import asking, build_client, refusal, require_version
 from opensearch.documents import stored_of
-from opensearch.generations import current_name, ensure_generation, read_generation
+from opensearch.export import SAVED_FIELDS, saved_of
+from opensearch.generations import (
+    Generation,
+    check_meta,
+    current_name,
+    ensure_generation,
+    read_generation,
+    writes_alias,
+)
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
 from opensearch.queries import (
     LEGS,
@@ -25,28 +33,34 @@ from opensearch.queries import (
     terms_body,
     versions_body,
 )
-from shirabe.errors import InvalidInput, Unavailable
+from shirabe.errors import Unavailable
 from shirabe.settings import OpenSearchSettings
-from shirabe.types import Embedding, LegHit, ModelInfo, Principal, Query, Record, Stored
+from shirabe.types import Embedding, LegHit, ModelInfo, Principal, Query, Record, Saved, Stored
 
-OLDEST_VERSION: Final = (3, 6)
 DEFAULT_CHUNKER_VERSION: Final = "1"
 
 
 class OpenSearchStore:
-    """Chunks in the index generation behind an alias. Made by `open_store`, closed by `close`."""
+    """Chunks in one index generation: the one behind the alias at each call, or the one it is `pinned` to.
+
+    Made by `open_store`, closed by `close`; a pinned one by a `Catalogue`, which closes the connections they share.
+    """
 
     def __init__(
         self,
         client: AsyncOpenSearch,
         alias: str,
-        model: ModelInfo,
+        dim: int,
         weights: LexicalWeights = DEFAULT_WEIGHTS,
+        pinned: Generation | None = None,
     ) -> None:
         self._client = client
         self._alias = alias
-        self._model = model
+        self._dim = dim
         self._weights = weights
+        self._pinned = pinned
+        self._index = alias if pinned is None else pinned.name
+        self._target = alias if pinned is None else writes_alias(pinned.name)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -60,13 +74,13 @@ class OpenSearchStore:
         upserts = upsert_actions(records, version)
         if deletes:
             # A bulk of deletes alone makes a missing index (they carry versions), whatever `require_alias` says.
-            await self.generation()
-        await send_actions(self._client, self._alias, [*upserts, *(delete_action(name, version) for name in deletes)])
+            await self.identity()
+        await send_actions(self._client, self._target, [*upserts, *(delete_action(name, version) for name in deletes)])
 
     async def refresh(self) -> None:
         """Make everything written so far visible to search."""
         with asking():
-            await self._client.indices.refresh(index=self._alias, request_timeout=BULK_TIMEOUT_S)
+            await self._client.indices.refresh(index=self._index, request_timeout=BULK_TIMEOUT_S)
 
     async def legs(
         self, query: Query, legs: Collection[str], embedding: Embedding | None, depth: int
@@ -139,7 +153,7 @@ class OpenSearchStore:
         Raises: Unavailable, Timeout, Overloaded.
         """
         pages = self._pages(lambda after: document_body(doc_id, principal, after))
-        return [stored_of(hit, self._model.dim) async for hit in pages]
+        return [stored_of(hit, self._dim) async for hit in pages]
 
     async def chunk_hashes(self, source_id: str) -> dict[str, str]:
         """Return chunk id -> content hash of everything stored for a source.
@@ -158,22 +172,46 @@ class OpenSearchStore:
         buckets = answer["aggregations"]["sources"]["buckets"]
         return {row["key"]: (row["documents"]["doc_count"], row["doc_count"]) for row in buckets}
 
+    async def saved(self, chunk_ids: Sequence[str]) -> list[Saved]:
+        """Return the text stored under these ids as it was written last, refreshed or not; what is absent is left out.
+
+        Raises: Unavailable, Timeout, Overloaded.
+        """
+        found: list[Saved] = []
+        for start in range(0, len(chunk_ids), PAGE_ROWS):
+            part = list(chunk_ids[start : start + PAGE_ROWS])
+            with asking():
+                answer = await self._client.mget(
+                    index=self._index, body={"ids": part}, params={"_source_includes": ",".join(SAVED_FIELDS)}
+                )
+            for row in answer["docs"]:
+                if "error" in row:
+                    raise refusal(row.get("status", 500), row)
+                if row["found"]:
+                    found.append(saved_of(row, self._dim))
+        return found
+
     async def generation(self) -> str:
-        """Return the name of the index generation that answers.
+        """Return the name of the index generation that answers, or of the pinned one.
 
         Raises: Unavailable when there is none; Timeout.
         """
+        if self._pinned is not None:
+            return self._pinned.name
         name = await current_name(self._client, self._alias)
         if name is None:
             raise Unavailable(f"the alias {self._alias} is gone")
         return name
 
     async def identity(self) -> str:
-        """Return the UUID of the index that answers.
+        """Return the UUID of the index that answers, or of the pinned one.
 
-        Raises: Unavailable, Timeout.
+        Raises: Unavailable, also when another index has the name of the pinned one; Timeout.
         """
-        return (await read_generation(self._client, await self.generation())).uuid
+        uuid = (await read_generation(self._client, await self.generation())).uuid
+        if self._pinned is not None and uuid != self._pinned.uuid:
+            raise Unavailable(f"the index {self._pinned.name} was made anew")
+        return uuid
 
     async def health(self) -> dict[str, Any]:
         """Return the state of engine and index for status pages: plain JSON values.
@@ -198,7 +236,7 @@ class OpenSearchStore:
 
     async def _search(self, body: Body) -> Mapping[str, Any]:
         with asking():
-            answer: Mapping[str, Any] = await self._client.search(index=self._alias, body=body)
+            answer: Mapping[str, Any] = await self._client.search(index=self._index, body=body)
         _require_whole(answer)
         return answer
 
@@ -207,7 +245,7 @@ class OpenSearchStore:
             return []
         lines: list[Body] = [line for body in bodies for line in ({}, body)]
         with asking():
-            answer = await self._client.msearch(index=self._alias, body=lines)
+            answer = await self._client.msearch(index=self._index, body=lines)
         for response in answer["responses"]:
             if "error" in response:
                 raise refusal(response.get("status", 500), response)
@@ -216,7 +254,7 @@ class OpenSearchStore:
 
     async def _stored(self, body: Body) -> list[Stored]:
         answer = await self._search(body)
-        return [stored_of(hit, self._model.dim) for hit in answer["hits"]["hits"]]
+        return [stored_of(hit, self._dim) for hit in answer["hits"]["hits"]]
 
     async def _pages(self, body_after: Callable[[str | None], Body]) -> AsyncIterator[Mapping[str, Any]]:
         after: str | None = None
@@ -245,21 +283,12 @@ async def open_store(
     try:
         with asking():
             info = await client.info()
-        _require_version(info["version"])
-        await ensure_generation(client, settings.alias, model, chunker_version)
+        require_version(info["version"])
+        check_meta(await ensure_generation(client, settings.alias, model, chunker_version), model)
     except BaseException:
         await client.close()
         raise
-    return OpenSearchStore(client, settings.alias, model, weights)
-
-
-def _require_version(version: Mapping[str, str]) -> None:
-    number = version["number"]
-    if version.get("distribution") != "opensearch" or tuple(map(int, number.split(".")[:2])) < OLDEST_VERSION:
-        oldest = ".".join(map(str, OLDEST_VERSION))
-        raise InvalidInput(
-            f"this is {version.get('distribution')} {number}; needs OpenSearch >= {oldest}", "opensearch.url"
-        )
+    return OpenSearchStore(client, settings.alias, model.dim, weights)
 
 
 def _require_whole(answer: Mapping[str, Any]) -> None:

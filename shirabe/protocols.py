@@ -6,6 +6,7 @@ Each protocol has one contract suite in tests/contracts/, run on the fake and on
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from shirabe.types import (
@@ -22,6 +23,8 @@ from shirabe.types import (
     Principal,
     Query,
     Record,
+    Saved,
+    SearchResult,
     Source,
     SourceStatus,
     Stored,
@@ -153,6 +156,12 @@ class Store(Protocol):
     async def chunk_hashes(self, source_id: str) -> dict[str, str]:
         """Return chunk id -> content hash of everything stored for a source, for drift and tests."""
 
+    async def saved(self, chunk_ids: Sequence[str]) -> list[Saved]:
+        """Return the text stored under these ids as it was written last, refreshed or not; what is absent is left out.
+
+        For the system itself: no principal reads this.
+        """
+
     async def generation(self) -> str:
         """Return the name of the index generation that answers."""
 
@@ -174,6 +183,33 @@ class ActivityLog(Protocol):
 
     def counts(self) -> dict[str, int]:
         """Return how many entries were `written`, `dropped` for want of room, and `failed` to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The index generation that answers: its name and UUID, the store pinned to it, the model it was built by."""
+
+    name: str
+    identity: str
+    store: Store
+    embedder: Embedder
+
+
+class Index(Protocol):
+    """Knows which index generation answers now."""
+
+    async def answering(self, *, fresh: bool = False) -> Answering:
+        """Return it as it was a moment ago, which is as good while generations are kept true, or as it is now.
+
+        Raises: Unavailable, Timeout, InvalidInput.
+        """
+
+
+class Searcher(Protocol):
+    """Answers queries."""
+
+    async def search(self, query: Query) -> SearchResult:
+        """Return the best hits the principal may see. Raises: InvalidInput, Unavailable, Timeout."""
 
 
 class Sources(Protocol):

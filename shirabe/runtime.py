@@ -15,6 +15,20 @@ RAY_ADDRESS_FILE = "address"
 """Next to the token, where the local Ray is found; written anew whenever it starts."""
 
 
+class ServedModel(BaseModel):
+    """A model server beside the configured one, for index generations that another model built.
+
+    `model` and `dimensions` are as they are configured; `error` says why it does not run.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    dimensions: int | None = None
+    url: str | None = None
+    error: str | None = None
+
+
 class Runtime(BaseModel):
     """The addresses of a running Shirabe."""
 
@@ -28,6 +42,7 @@ class Runtime(BaseModel):
     checkpoint: Path
     dashboard_url: str | None = None
     token_path: Path | None = None
+    more_models: tuple[ServedModel, ...] = ()
 
     @property
     def alive(self) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from opensearch.client import OLDEST_VERSION
 from opensearch.plugin.calls import Call
 from opensearch.plugin.cluster import Cluster
-from opensearch.store import OLDEST_VERSION
 from shirabe.errors import Unavailable
 
 REQUIRED: Final[Mapping[str, str]] = {

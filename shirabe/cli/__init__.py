@@ -9,7 +9,15 @@ import structlog
 import typer
 
 from shirabe import __version__
-from shirabe.cli import plugin_commands, read_commands, run_commands, sync_command, upkeep_commands, write_commands
+from shirabe.cli import (
+    index_commands,
+    plugin_commands,
+    read_commands,
+    run_commands,
+    sync_command,
+    upkeep_commands,
+    write_commands,
+)
 from shirabe.cli.output import out
 
 app = typer.Typer(name="shirabe", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -24,6 +32,7 @@ app.command()(upkeep_commands.chunks)
 app.command()(read_commands.search)
 app.command("eval")(read_commands.evaluate)
 app.add_typer(plugin_commands.app)
+app.add_typer(index_commands.app, name="index")
 
 
 @app.command()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from api.live import AnsweringEmbedder
 from ingest.backfill import RayWriter, connected
 from ingest.cache import EMBEDDINGS_FILE
 from ingest.chunkers import CHUNKER_VERSION, StructureChunker
@@ -15,8 +16,11 @@ from ingest.cluster_stages import Tools
 from ingest.job import SyncJob
 from ingest.sources import IngestSources
 from opensearch.activity_log import OpenSearchActivityLog, open_activity_log
-from opensearch.store import OpenSearchStore, open_store
+from opensearch.catalogue import Catalogue, open_catalogue, open_pinned
+from opensearch.store import OpenSearchStore
 from ray_app.client import ModelClient
+from shirabe.cli.live import LiveIndex
+from shirabe.cli.model_servers import ModelServers, beside_in
 from shirabe.errors import InvalidInput
 from shirabe.runtime import Runtime
 from shirabe.settings import Settings
@@ -26,42 +30,54 @@ from shirabe.types import ModelInfo
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts that read and write share."""
+    """The parts that read and write share. `store` and `embedder` are those of whichever generation answers."""
 
     store: OpenSearchStore
     models: ModelClient
+    embedder: AnsweringEmbedder
     job: SyncJob
     sources: IngestSources
     activity: OpenSearchActivityLog
+    catalogue: Catalogue
+    servers: ModelServers
+    index: LiveIndex
 
 
 @asynccontextmanager
 async def open_parts(
-    settings: Settings, opensearch_url: str, models_url: str, checkpoint: Path
+    settings: Settings,
+    opensearch_url: str,
+    models_url: str,
+    checkpoint: Path,
+    *,
+    beside: Callable[[], Sequence[str]] | None = None,
 ) -> AsyncIterator[Parts]:
-    """Connect to the engine and the models, and close them in the end.
+    """Connect to the engine and the models, and close them in the end; the first generation is made if there is none.
 
-    Raises: Unavailable; InvalidInput when the index belongs to another model.
+    `beside` returns where other models are served; by default what a running `shirabe up` says.
+
+    Raises: Unavailable; InvalidInput when no server has the model of the generation that answers.
     """
     models = ModelClient(models_url, settings.models.timeout_s, api_key=settings.models.api_key)
-    try:
-        engine = settings.opensearch.model_copy(update={"url": opensearch_url})
-        store = await open_store(engine, await models.info(), chunker_version=CHUNKER_VERSION)
-        try:
-            chunker = open_chunker(checkpoint, settings.ingest.chunk_tokens)
-            activity = open_activity_log(engine, settings.log)
-            job = SyncJob(store, models, chunker, settings, activity=activity)
-            sources = IngestSources(job, settings.ingest.allowed_roots)
-            try:
-                yield Parts(store, models, job, sources, activity)
-            finally:
-                await sources.close()
-                await job.close()
-                await activity.close()
-        finally:
-            await store.close()
-    finally:
-        await models.close()
+    engine = settings.opensearch.model_copy(update={"url": opensearch_url})
+    servers = ModelServers(models, models_url, settings.models, beside or partial(beside_in, settings.state_dir))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(servers.close)
+        catalogue = await open_catalogue(engine)
+        stack.push_async_callback(catalogue.close)
+        generation = await catalogue.ensure(await models.info(), CHUNKER_VERSION)
+        await servers.url_of(generation)
+        chunker = partial(open_chunker, checkpoint)
+        index = LiveIndex(catalogue, servers, chunker, settings.ingest.chunk_tokens)
+        store, embedder = catalogue.to_answering(generation), AnsweringEmbedder(index)
+        activity = open_activity_log(engine, settings.log)
+        stack.push_async_callback(activity.close)
+        cut = chunker(settings.ingest.chunk_tokens)
+        job = SyncJob(store, embedder, cut, settings, activity=activity, generations=index)
+        stack.push_async_callback(job.close)
+        sources = IngestSources(job, settings.ingest.allowed_roots)
+        stack.push_async_callback(sources.close)
+        yield Parts(store, models, embedder, job, sources, activity, catalogue, servers, index)
 
 
 def open_chunker(checkpoint: Path, chunk_tokens: int) -> StructureChunker:
@@ -70,22 +86,27 @@ def open_chunker(checkpoint: Path, chunk_tokens: int) -> StructureChunker:
 
 
 def backfill_tools(
-    settings: Settings, opensearch_url: str, models_url: str, checkpoint: Path, model: ModelInfo
+    settings: Settings,
+    opensearch_url: str,
+    models_url: str,
+    checkpoint: Path,
+    model: ModelInfo,
+    chunk_tokens: int | None = None,
 ) -> Tools:
     """Return how the workers of a backfill make the parts that `open_parts` makes here."""
     engine = settings.opensearch.model_copy(update={"url": opensearch_url})
     return Tools(
-        chunker=partial(open_chunker, checkpoint, settings.ingest.chunk_tokens),
+        chunker=partial(open_chunker, checkpoint, chunk_tokens or settings.ingest.chunk_tokens),
         embedder=partial(ModelClient, models_url, settings.models.timeout_s, api_key=settings.models.api_key),
-        store=partial(open_store, engine, model, chunker_version=CHUNKER_VERSION),
+        store=partial(open_pinned, engine, model),
         model=model,
         cache=settings.cache_dir / EMBEDDINGS_FILE,
         batch_chunks=settings.ingest.batch_chunks,
     )
 
 
-@contextmanager
-def open_backfill(settings: Settings, runtime: Runtime, model: ModelInfo) -> Iterator[RayWriter]:
+@asynccontextmanager
+async def open_backfill(settings: Settings, runtime: Runtime, parts: Parts) -> AsyncIterator[RayWriter]:
     """Connect to the Ray cluster of backfills, and give the writer that runs there.
 
     Raises: InvalidInput when none is known, Unavailable.
@@ -94,7 +115,10 @@ def open_backfill(settings: Settings, runtime: Runtime, model: ModelInfo) -> Ite
     address = own or runtime.ray_address
     if address is None:
         raise InvalidInput("no Ray cluster is known here", "ingest.ray_address")
-    models_url = settings.models.url or runtime.models_url
-    tools = backfill_tools(settings, runtime.opensearch_url, models_url, runtime.checkpoint, model)
+    generation = await parts.catalogue.answering()
+    models_url = await parts.servers.url_of(generation)
+    model = await parts.servers.client(models_url).info()
+    chunk_tokens = parts.index.chunk_tokens(generation)
+    tools = backfill_tools(settings, runtime.opensearch_url, models_url, runtime.checkpoint, model, chunk_tokens)
     with connected(address, None if own else runtime.token_path):
         yield RayWriter(tools)

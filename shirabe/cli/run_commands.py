@@ -36,6 +36,8 @@ def addresses(runtime: Runtime) -> dict[str, str]:
         "OpenSearch": runtime.opensearch_url,
         "model server": runtime.models_url,
     }
+    for served in runtime.more_models:
+        found[f"{served.model} server"] = served.url or f"does not run: {served.error}"
     if runtime.dashboard_url:
         found["Ray dashboard"] = runtime.dashboard_url
     if runtime.token_path:

@@ -6,28 +6,27 @@ import asyncio
 import fcntl
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import psutil
 import structlog
 
+from api.live import LiveSearch
 from api.main import ApiServer, create_app
-from api.search import SearchPath
 from opensearch.node import EmbeddedNode
 from shirabe.cli.compose import Parts, open_parts
 from shirabe.cli.models_process import ModelsProcess, Ready, ensure_checkpoint
-from shirabe.errors import InvalidInput, ShirabeError, Unavailable
+from shirabe.cli.more_models import MoreModels
+from shirabe.cli.supervision import keep_alive
+from shirabe.errors import InvalidInput, ShirabeError
 from shirabe.ports import LOOPBACK, require_free_port
 from shirabe.protocols import ActivityLog
 from shirabe.runtime import RUN_FILE, Runtime, read_runtime, write_runtime
 from shirabe.settings import Settings
 
 LOCK_FILE = "up.lock"
-RESTARTS = 5
-RESTART_WINDOW_S = 600.0
 PRUNE_EVERY_S = 86_400.0
 
 log = structlog.get_logger(__name__)
@@ -48,20 +47,6 @@ async def only_one(state_dir: Path) -> AsyncIterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-async def keep_alive(name: str, wait: Callable[[], Awaitable[object]], start: Callable[[], Awaitable[object]]) -> None:
-    """Restart a part whenever it ends. Raises: Unavailable after too many restarts in too short a time."""
-    restarts: list[float] = []
-    while True:
-        status = await wait()
-        now = time.monotonic()
-        restarts = [at for at in restarts if now - at < RESTART_WINDOW_S] + [now]
-        if len(restarts) > RESTARTS:
-            raise Unavailable(f"{name} ended {len(restarts)} times within {RESTART_WINDOW_S / 60:.0f} minutes")
-        log.warning("a part ended and is started again", part=name, status=status)
-        with suppress(ShirabeError):
-            await start()
 
 
 async def prune_daily(activity: ActivityLog) -> None:
@@ -121,10 +106,13 @@ async def _run(
         served = starting.create_task(_start_models(settings, stack))
     node, opensearch_url = engine.result()
     models, ready, checkpoint = served.result()
-    parts = await stack.enter_async_context(open_parts(settings, opensearch_url, ready.url, checkpoint))
-    search = SearchPath(parts.store, parts.models, parts.models if settings.models.reranker else None, settings.search)
+    more = await _start_more_models(settings, stack)
+    parts = await stack.enter_async_context(
+        open_parts(settings, opensearch_url, ready.url, checkpoint, beside=lambda: more.urls)
+    )
+    search = LiveSearch(parts.index, parts.models if settings.models.reranker else None, settings.search)
     kept = parts.activity if settings.log.queries else None
-    app = create_app(search, parts.store, parts.models, parts.sources, settings.api, kept)
+    app = create_app(search, parts.store, parts.embedder, parts.sources, settings.api, kept)
     server = ApiServer(app, settings.api.host, port)
     await server.start()
     stack.push_async_callback(server.stop)
@@ -138,8 +126,14 @@ async def _run(
         dashboard_url=ready.dashboard_url,
         token_path=ready.token_path,
     )
-    write_runtime(settings.state_dir, runtime)
+
+    def tell() -> None:
+        write_runtime(settings.state_dir, runtime.model_copy(update={"more_models": more.served}))
+
+    tell()
+    more.on_change = tell
     stack.callback((settings.state_dir / RUN_FILE).unlink, missing_ok=True)
+    stack.callback(more.hush)
     await when_ready(runtime, parts)
     async with asyncio.TaskGroup() as watching:
         if node is not None:
@@ -156,6 +150,20 @@ async def _start_engine(settings: Settings, stack: AsyncExitStack, quiet: bool) 
     node = EmbeddedNode(settings.opensearch, settings.state_dir, settings.cache_dir, quiet=quiet)
     stack.push_async_callback(node.stop)
     return node, await node.start()
+
+
+async def _start_more_models(settings: Settings, stack: AsyncExitStack) -> MoreModels:
+    """Start the servers of other models that index generations were built by, and wait for those wanted now."""
+    more = MoreModels(settings)
+    serving = asyncio.create_task(more.run())
+
+    async def stop() -> None:
+        serving.cancel()
+        await asyncio.wait([serving])
+
+    stack.push_async_callback(stop)
+    await more.ready()
+    return more
 
 
 async def _start_models(settings: Settings, stack: AsyncExitStack) -> tuple[ModelsProcess | None, Ready, Path]:

@@ -149,7 +149,7 @@ def ingest(
         from shirabe.cli.compose import open_backfill
 
         settings = load_settings()
-        with open_backfill(settings, require_runtime(settings.state_dir), await parts.models.info()) as writer:
+        async with open_backfill(settings, require_runtime(settings.state_dir), parts) as writer:
             return await sync_one(parts.job, source_id, full=full, quiet=json_, writer=writer)
 
     finish([with_parts(work)], as_json=json_)

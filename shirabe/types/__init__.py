@@ -56,6 +56,7 @@ from shirabe.types.source import (
 from shirabe.types.stored import (
     LegHit,
     Record,
+    Saved,
     Stored,
 )
 from shirabe.types.term import (
@@ -93,6 +94,7 @@ __all__ = [
     "Recognised",
     "Record",
     "Rerank",
+    "Saved",
     "SearchResult",
     "Skip",
     "Source",

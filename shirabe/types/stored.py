@@ -19,6 +19,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """One chunk as it was written, with its document's provenance and ACL; `document` has no content."""
+
+    document: Document
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
 class LegHit:
     """One row of one leg's ranking: rank is 1-based."""
 

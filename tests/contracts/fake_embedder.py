@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Collection, Sequence
@@ -60,6 +61,7 @@ def _unit(piece: str) -> float:
     return (_seed(piece) >> 32) / 2**32
 
 
+@functools.lru_cache(maxsize=65_536)
 def _direction(piece: str, dim: int) -> Floats:
     direction = np.random.default_rng(_seed(piece)).standard_normal(dim).astype(np.float32)
     return np.asarray(direction / np.linalg.norm(direction), np.float32)

@@ -58,7 +58,7 @@ class FakeModel:
             raise too_long(long[0], MAX_TOKENS)
         embeddings = await self._embedder.embed([text[:MAX_TOKENS] for text in texts], kind, outputs)
         tokens = sum(min(len(text), MAX_TOKENS) for text in texts)
-        return Encoded([_row(one) for one in embeddings], tokens, len(long))
+        return Encoded([row_of(one) for one in embeddings], tokens, len(long))
 
 
 class FakeScorer:
@@ -100,7 +100,7 @@ def asgi(service: Service) -> ASGIApp:
     return app
 
 
-def _row(embedding: Embedding) -> Row:
+def row_of(embedding: Embedding) -> Row:
     sparse = None if embedding.sparse is None else sorted(embedding.sparse.items())
     return Row(
         dense=embedding.dense,

@@ -6,13 +6,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from uuid import uuid4
 
 from opensearch.filters import CODE_KINDS, check_filters
 from shirabe.names import name_key
-from shirabe.types import Acl, Embedding, LegHit, Principal, Query, Record, Stored, Term
+from shirabe.types import Acl, Embedding, LegHit, Principal, Query, Record, Saved, Stored, Term
 from shirabe.versions import version_key
 
 LEGS = ("lexical", "dense", "sparse")
@@ -98,6 +98,10 @@ class InMemoryStore:
         chunks = Counter(row.document.source_id for row in self._visible.values())
         documents = Counter(row.document.source_id for row in self._visible.values() if row.chunk.ordinal == 0)
         return {source: (documents[source], count) for source, count in chunks.items()}
+
+    async def saved(self, chunk_ids: Sequence[str]) -> list[Saved]:
+        rows = [self._written[name].record for name in chunk_ids if name in self._written]
+        return [Saved(replace(row.document, content=b""), row.chunk) for row in rows if row is not None]
 
     async def generation(self) -> str:
         return "in-memory-000001"

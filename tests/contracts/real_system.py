@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 from opensearchpy import AsyncOpenSearch
 
+from api.live import LiveSearch
 from api.main import create_app
 from api.search import SearchPath
 from shirabe.cli.compose import Parts
-from shirabe.protocols import Embedder
+from shirabe.protocols import Embedder, Searcher
 from shirabe.settings import Settings
 
 BASE = "http://127.0.0.1:8080"
@@ -46,8 +47,10 @@ async def facade(
     parts: Parts, settings: Settings, embedder: Embedder | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Give an HTTP client of the facade over these parts, searching with another embedder where one is given."""
-    search = SearchPath(parts.store, embedder or parts.models, None, settings.search)
-    app = create_app(search, parts.store, embedder or parts.models, parts.sources, settings.api, parts.activity)
+    search: Searcher = LiveSearch(parts.index, None, settings.search)
+    if embedder is not None:
+        search = SearchPath(parts.store, embedder, None, settings.search)
+    app = create_app(search, parts.store, embedder or parts.embedder, parts.sources, settings.api, parts.activity)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE) as client:
         yield client
 

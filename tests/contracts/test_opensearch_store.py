@@ -14,7 +14,7 @@ import pytest_asyncio
 from opensearchpy import AsyncOpenSearch
 
 from opensearch import queries, store
-from opensearch.generations import current_name, generation_name
+from opensearch.generations import answering_generation, current_name, generation_name
 from opensearch.mapping import index_body
 from opensearch.store import OpenSearchStore, open_store
 from shirabe.errors import InvalidInput, PartialWrite, Unavailable
@@ -148,6 +148,7 @@ async def test_writing_goes_to_the_write_index_of_several(
     ]
     await client.indices.update_aliases(body={"actions": actions})
     assert await current_name(client, engine_settings.alias) == second
+    assert (await answering_generation(client, engine_settings.alias)).name == second
     await opened.write([record(1, "注文")], [], 1)
     await opened.refresh()
     assert (await client.count(index=second))["count"] == 1
@@ -168,6 +169,8 @@ async def test_no_write_makes_an_index(
         await opened.legs(Query("x"), ["lexical"], None, 10)
     with pytest.raises(Unavailable, match="gone"):
         await opened.generation()
+    with pytest.raises(Unavailable, match="not there"):
+        await answering_generation(client, engine_settings.alias)
 
 
 async def test_vectors_are_in_no_stored_field(opened: OpenSearchStore, client: AsyncOpenSearch) -> None:

@@ -401,3 +401,18 @@ async def test_what_a_term_is_called_besides_finds_less_than_what_was_asked(stor
 async def test_identity_and_generation_hold_while_the_index_does(store: AnyStore) -> None:
     assert await store.identity() == await store.identity()
     assert (await store.generation()).endswith("-000001")
+
+
+async def test_stored_text_comes_back_as_it_was_written_refreshed_or_not(store: AnyStore) -> None:
+    restricted = Acl(principals=("a", "b"))
+    rows = [record("p1", "一"), record("p2", "two", acl=restricted, title="題"), record("p3", "three")]
+    await store.write(rows, [], 1)
+    await store.write([], ids(rows[2]), 2)
+    found = await store.saved([*ids(*rows[::-1]), "none-00000"])
+    assert [saved.chunk for saved in found] == [rows[1].chunk, rows[0].chunk]
+    for saved, row in zip(found, rows[1::-1], strict=True):
+        given = (saved.document.doc_id, saved.document.source_id, saved.document.path, saved.document.uri)
+        assert given == (row.document.doc_id, row.document.source_id, row.document.path, row.document.uri)
+        assert (saved.document.title, saved.document.acl) == (row.document.title, row.document.acl)
+        assert (saved.document.revision, saved.document.updated_at) == (row.document.revision, row.document.updated_at)
+        assert saved.document.content == b""

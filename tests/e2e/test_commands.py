@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -9,14 +10,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+from fake_vendors import KEY, FakeVendor, fake_openai
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIRABE = str(Path(sys.executable).with_name("shirabe"))
@@ -58,11 +62,33 @@ def git(repository: Path, *arguments: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def running(session_dir: Path) -> Iterator[Running]:
+def vendor() -> Iterator[FakeVendor]:
+    """A provider of models, in a thread of its own: what runs `shirabe` here blocks."""
+    loop, ready, stop = asyncio.new_event_loop(), Queue[FakeVendor](), asyncio.Event()
+
+    async def serve() -> None:
+        async with fake_openai() as server:
+            ready.put(server)
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    yield ready.get(timeout=30)
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(30)
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def running(session_dir: Path, vendor: FakeVendor) -> Iterator[Running]:
+    key = session_dir / "vendor.key"
+    key.write_text(KEY, encoding="utf-8")
     environment = {
         **os.environ,
         "SHIRABE_STATE_DIR": str(session_dir / "e2e"),
         "SHIRABE_OPENSEARCH__HEAP_MB": "512",
+        "SHIRABE_MODELS__PROVIDER_URL": vendor.url,
+        "SHIRABE_MODELS__PROVIDER_KEY_FILE": str(key),
     }
     process = subprocess.Popen(
         [SHIRABE, "up", "--port", "0", "--json"],
@@ -176,6 +202,37 @@ def test_eval_scores_each_arm(running: Running, repository: Path, tmp_path: Path
     report = running.json("eval", str(judged), "--filter", "source=notes")
     assert set(report) == {"lexical", "dense", "sparse", "rrf", "auto"}
     assert report["auto"]["overall"]["MRR@10"]["mean"] == 1.0
+
+
+def test_another_model_answers_and_goes_again_while_everything_runs(
+    running: Running, repository: Path, tmp_path: Path
+) -> None:
+    judged = tmp_path / "judged.jsonl"
+    judged.write_text(
+        '{"id": "1", "query": "受注番号の桁数", "lang": "ja", "relevant": ["orders.md"]}\n', encoding="utf-8"
+    )
+    (one,) = running.json("index", "ls")
+    built = running.json("index", "build", "--model", "openai:text-embedding-3-small", "--dimensions", "256")
+    two = built["generation"]
+    assert (built["beside"], built["dim"], built["failures"]) == (one["name"], 256, [])
+    assert "not verified" in running.run("index", "promote", code=5)
+    report = running.json("index", "verify", "--queries", str(judged), "--max-slower", "1000", "--logged", "0")
+    assert report["passed"] and report["sources"]["notes"]["missing"] == 0
+    assert running.json("index", "promote")["now"] == two
+    assert running.json("search", "受注番号の桁数")["generation"] == two
+    (repository / "customs.md").write_text("# 通関\n\n書類は三部。\n", encoding="utf-8")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "three")
+    assert running.json("sync", "notes")[0]["documents"] == 1
+    running.run("index", "rollback")
+    answer = running.json("search", "通関の書類は何部")
+    assert (answer["generation"], answer["degraded"]) == (one["name"], [])
+    assert answer["hits"][0]["path"] == "customs.md", "the one before was kept true"
+    assert [row["state"] for row in running.json("index", "ls")] == ["answering", "candidate"]
+    assert running.json("index", "gc")["collected"] == []
+    assert "deleted" in running.run("index", "gc", two)
+    assert one["name"] in running.run("index", "ls")
+    assert "go back to" in running.run("index", "rollback", code=4)
 
 
 def test_status_says_where_everything_is(running: Running, repository: Path) -> None:

@@ -28,7 +28,7 @@ class DyingStore(OpenSearchStore):
     """The real store, and the end of its process."""
 
     def __init__(self, settings: OpenSearchSettings, model: ModelInfo, dies_at: int, where: str) -> None:
-        super().__init__(build_client(settings), settings.alias, model)
+        super().__init__(build_client(settings), settings.alias, model.dim)
         self._dies_at = dies_at
         self._where = where
         self._bulks = 0

@@ -58,7 +58,7 @@ def sync_telling(settings: Settings, steps: Connection) -> None:
 
     async def work() -> None:
         embedder = TellingEmbedder()
-        store = TellingStore(build_client(settings.opensearch), settings.opensearch.alias, await embedder.info())
+        store = TellingStore(build_client(settings.opensearch), settings.opensearch.alias, (await embedder.info()).dim)
         embedder.steps = store.steps = steps
         chunker = StructureChunker(FakeTokens(), settings.ingest.chunk_tokens)
         await SyncJob(store, embedder, chunker, settings).sync("docs")

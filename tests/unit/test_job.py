@@ -293,7 +293,7 @@ async def test_what_documents_were_made_with_is_part_of_the_cursor(
 
 async def test_a_source_syncs_once_at_a_time(job: SyncJob, repository: Repository) -> None:
     await add(job, repository)
-    async with job._locks.hold("docs"):
+    async with job.locks.hold("docs"):
         assert (await job.status())[0].syncing
         with pytest.raises(Overloaded):
             await job.sync("docs")

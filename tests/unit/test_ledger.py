@@ -1,9 +1,12 @@
+import asyncio
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ingest.ledger import Ledger
+from ingest.ledger_following import behind, held_of
 from ingest.ledger_rows import Failed, Settled
 from ingest.locks import SourceLocks
 from shirabe.errors import Overloaded, Unavailable
@@ -152,3 +155,60 @@ def test_totals_add_up_and_go_with_their_scope(ledger: Ledger) -> None:
     ledger.add_totals(scope, {"chunks_deleted": 5})
     assert ledger.totals(scope) == {}
     assert ledger.standing(ledger.scope("b", "i").scope).totals == {}
+
+
+def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    first = Ledger(path)
+    scope = first.scope("docs", "index").scope
+    first.settle(scope, [settled("a.md", "a-0")], [], [])
+    first.close()
+    connection = sqlite3.connect(path)
+    connection.execute("ALTER TABLE documents DROP COLUMN facts")
+    connection.execute("PRAGMA user_version = 2")
+    connection.commit()
+    connection.close()
+    ledger = Ledger(path)
+    assert ledger.entries(scope)["a.md"].content_hash == "hash"
+    assert [held.facts for held in held_of(ledger, scope, ["a.md"])] == [""]
+    other = ledger.scope("docs", "other").scope
+    assert behind(ledger, scope, other, chunks=True).changed == ("a.md",)
+
+
+def test_one_scope_is_behind_another_by_path(ledger: Ledger) -> None:
+    there, here = (ledger.scope("docs", index).scope for index in ("one", "two"))
+    ledger.settle(there, [settled("same.md", "s-0"), settled("new.md", "n-0"), settled("cut.md", "c-0", "c-1")], [], [])
+    ledger.settle(here, [settled("same.md", "s-0"), settled("gone.md", "g-0"), settled("cut.md", "c-0")], [], [])
+    ledger.intend(there, [("begun.md", "doc", ["b-0"])])
+    found = behind(ledger, there, here, chunks=True)
+    assert (found.changed, found.gone, found.unsure) == (("cut.md", "new.md"), ("gone.md",), ("begun.md",))
+    assert behind(ledger, there, here, chunks=False).changed == ("new.md",)
+    for other in (replace(settled("same.md", "s-0"), **{part: "else"}) for part in ("content_hash", "facts")):  # type: ignore[arg-type]
+        ledger.settle(here, [other], [], [])
+        assert behind(ledger, there, here, chunks=False).changed == ("new.md", "same.md")
+    ledger.settle(here, [settled("same.md", "s-0")], [], [])
+    for path in (*found.paths, "same.md"):
+        assert behind(ledger, there, here, chunks=True, path=path) == found.among({path})
+    assert len(found.without(found.paths)) == 0
+
+
+async def test_who_holds_a_source_for_a_moment_is_waited_out_and_a_sync_is_not(tmp_path: Path) -> None:
+    locks = SourceLocks(tmp_path)
+    entered = asyncio.Event()
+
+    async def moment() -> None:
+        async with locks.hold_briefly("docs", 1.0):
+            entered.set()
+            await asyncio.sleep(0.4)
+
+    held = asyncio.create_task(moment())
+    await entered.wait()
+    async with locks.hold("docs", 0.1):
+        assert held.done()
+        with pytest.raises(Overloaded):
+            async with locks.hold_briefly("docs", 0.1):
+                raise AssertionError("a sync holds it")
+    async with locks.hold_generations():
+        with pytest.raises(Overloaded, match="another"):
+            async with locks.hold_generations():
+                raise AssertionError("two at once")

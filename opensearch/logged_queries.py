@@ -1,0 +1,31 @@
+"""The queries that were asked, from the log that searches leave in the UBI schema."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from opensearchpy import AsyncOpenSearch
+
+from opensearch.client import asking
+
+QUERIES_INDEX: Final = "ubi_queries"
+APPLICATION: Final = "shirabe"
+_ROWS: Final = 5_000
+
+
+async def logged_queries(client: AsyncOpenSearch, count: int) -> list[str]:
+    """Return the latest queries, each once, newest first, `count` at most; none when there is no log.
+
+    Raises: Unavailable, Timeout.
+    """
+    body = {
+        "query": {"bool": {"filter": [{"term": {"application": APPLICATION}}]}},
+        "sort": [{"timestamp": {"order": "desc", "unmapped_type": "date"}}],
+        "size": _ROWS,
+        "_source": ["user_query"],
+        "track_total_hits": False,
+    }
+    with asking():
+        answer = await client.search(index=QUERIES_INDEX, body=body, params={"ignore_unavailable": "true"})
+    asked = [str(hit["_source"].get("user_query", "")).strip() for hit in answer["hits"]["hits"]]
+    return list(dict.fromkeys(text for text in asked if text))[:count]

@@ -1,0 +1,47 @@
+"""The state of a generation follows from what became of it and from which one answers."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+import pytest
+
+from opensearch.generations import Generation
+from opensearch.history import Event, events_of, idle_since, last_event, state_of, with_event
+
+
+def generation(*events: Event) -> Generation:
+    meta: dict[str, object] = {}
+    for event in events:
+        meta = with_event(meta, event)
+    return Generation("x-000002", "u", meta)
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        (("created",), "candidate"),
+        (("created", "built", "verified"), "candidate"),
+        (("created", "promoted", "replaced"), "previous"),
+        (("created", "promoted", "rolled back"), "candidate"),
+        (("created", "promoted", "rolled back", "promoted", "replaced"), "previous"),
+        (("replaced", "restored", "replaced"), "previous"),
+        # Killed between the switch and the note of it, and one that a first ingest made.
+        (("created", "promoted"), "previous"),
+        ((), "previous"),
+    ],
+)
+def test_the_state_of_what_does_not_answer(events: tuple[Event, ...], state: str) -> None:
+    assert state_of(generation(*events), "x-000001") == state
+    assert state_of(generation(*events), "x-000002") == "answering"
+
+
+def test_the_first_event_and_the_latest_are_kept() -> None:
+    many: list[Event] = ["built"] * 80
+    made = generation("created", *many, "verified")
+    names = [event["event"] for event in events_of(made)]
+    assert (names[0], names[-1], len(names)) == ("created", "verified", 51)
+    assert len(list(takewhile(lambda name: name == "built", names[1:]))) == 49
+    assert last_event(made, "created", "built") is events_of(made)[-2]
+    assert last_event(made, "promoted") is None
+    assert idle_since(made) is not None and idle_since(generation()) is None
