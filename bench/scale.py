@@ -1,8 +1,9 @@
 """`python -m bench.scale`: the write path alone, over a repository of many small documents, without a model.
 
 A git repository of synthetic pages is made by `git fast-import`; the embedder is a stub that gives out ready vectors of
-the true shapes. Everything else is real: the mirror, chunking, ledger, embedding cache and OpenSearch. Each size is a
-process of its own, so that its peak memory is its own; the cost of one document should not grow with their number.
+the true shapes. Everything else is real: the mirror, chunking, ledger, embedding cache, and an OpenSearch of its own.
+Each size is a process of its own, so that its peak memory is its own; the cost of a document should not grow with their
+number.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from rich.table import Table
 
 from bench.indexing import SOURCE_ID, new_index
 from bench.memory import peak_mib
+from bench.node import own_engine
 from ingest.chunkers import StructureChunker
 from ingest.job import SyncJob
+from shirabe.cli.models_process import ensure_checkpoint
 from shirabe.errors import Unavailable
-from shirabe.runtime import require_runtime
 from shirabe.settings import Settings, load_settings
 from shirabe.tokens import CheckpointTokens
 from shirabe.types import Embedding, ModelInfo, Output, Source, TextKind
@@ -39,6 +41,7 @@ DIM: Final = 384
 _VECTORS: Final = 512
 _TOKENS: Final = 48
 _SECTIONS: Final = 3
+_WARM_UP: Final = 2_500
 _WORDS: Final = (
     "order",
     "stock",
@@ -194,21 +197,27 @@ def show(rows: Sequence[Measured]) -> None:
         )
 
 
+async def run(sizes: Sequence[int]) -> list[Measured]:
+    """Measure each size in a process of its own, against an engine that has warmed up."""
+    settings = load_settings()
+    checkpoint = await ensure_checkpoint(settings)
+    context = multiprocessing.get_context("spawn")
+    rows = []
+    async with own_engine(settings) as with_engine:
+        for documents in (_WARM_UP, *sizes):
+            with context.Pool(1) as pool:
+                work = (with_engine, checkpoint, documents)
+                rows.append(await asyncio.to_thread(pool.apply, _in_a_process, work))
+    return rows[1:]
+
+
 def main() -> None:
-    """Measure against the engine that `shirabe up` runs, in indexes that are deleted afterwards."""
+    """Measure in indexes that are deleted afterwards."""
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__.splitlines()[0])
     parser.add_argument("--documents", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
-    settings = load_settings()
-    runtime = require_runtime(settings.state_dir)
-    engine = settings.opensearch.model_copy(update={"url": runtime.opensearch_url})
-    settings = settings.model_copy(update={"opensearch": engine})
-    rows = []
-    context = multiprocessing.get_context("spawn")
-    for documents in arguments.documents:
-        with context.Pool(1) as pool:
-            rows.append(pool.apply(_in_a_process, (settings, runtime.checkpoint, documents)))
+    rows = asyncio.run(run(arguments.documents))
     show(rows)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")

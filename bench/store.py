@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.indexing import new_index
+from bench.node import own_engine
 from bench.scale import DIM, StubEmbedder
 from bench.search import rrf_pipeline
 from bench.synthetic import Asked, Chunks
@@ -33,7 +34,6 @@ from opensearch.client import asking, build_client
 from opensearch.documents import document_of
 from opensearch.queries import LEGS, leg_bodies
 from opensearch.store import OpenSearchStore
-from shirabe.runtime import require_runtime
 from shirabe.settings import Settings, load_settings
 from shirabe.types import Embedding, Record
 
@@ -189,34 +189,42 @@ async def recall(store: OpenSearchStore, chunks: Chunks, count: int, questions: 
 
 async def run(settings: Settings, dim: int, sizes: Sequence[int], rounds: int, few: int) -> Figures:
     """Measure everything. Raises: ShirabeError."""
-    client = build_client(settings.opensearch.model_copy(update={"timeout_s": _MERGE_TIMEOUT_S}))
     chunks = Chunks(dim, max(sizes))
-    try:
-        records = list(chunks.records(0, few))
-        figures: Figures = {
-            "writing": await writing(client, settings, records, rounds),
-            "keeping": await keeping(client, settings, records),
-            "asking": [],
-        }
-        async with new_index(StubEmbedder(), settings) as store:
-            held = 0
-            for size in sorted(sizes):
-                took_s = await fill(store, chunks, held, size)
-                merged = await _merged(client, await store.generation())
-                questions = chunks.questions(_QUESTIONS, size)
-                figures["asking"].append(
-                    {
-                        "chunks": size,
-                        "ms_per_chunk_added": 1_000.0 * took_s / (size - held),
-                        "bytes_per_chunk": merged / size,
-                        "recall_at_10": await recall(store, chunks, size, questions),
-                        "ways": await asked(client, store, questions, settings, rounds),
-                    }
-                )
-                held = size
-        return figures
-    finally:
-        await client.close()
+    async with own_engine(settings) as with_engine:
+        client = build_client(with_engine.opensearch.model_copy(update={"timeout_s": _MERGE_TIMEOUT_S}))
+        try:
+            records = list(chunks.records(0, few))
+            return {
+                "writing": await writing(client, with_engine, records, rounds),
+                "keeping": await keeping(client, with_engine, records),
+                "asking": await asking_at(client, with_engine, chunks, sizes, rounds),
+            }
+        finally:
+            await client.close()
+
+
+async def asking_at(
+    client: AsyncOpenSearch, settings: Settings, chunks: Chunks, sizes: Sequence[int], rounds: int
+) -> list[Figures]:
+    """Fill one index to each size in turn, and return what it costs to add to, to keep and to ask."""
+    rows: list[Figures] = []
+    async with new_index(StubEmbedder(), settings) as store:
+        held = 0
+        for size in sorted(sizes):
+            took_s = await fill(store, chunks, held, size)
+            merged = await _merged(client, await store.generation())
+            questions = chunks.questions(_QUESTIONS, size)
+            rows.append(
+                {
+                    "chunks": size,
+                    "ms_per_chunk_added": 1_000.0 * took_s / (size - held),
+                    "bytes_per_chunk": merged / size,
+                    "recall_at_10": await recall(store, chunks, size, questions),
+                    "ways": await asked(client, store, questions, settings, rounds),
+                }
+            )
+            held = size
+    return rows
 
 
 def show(figures: Figures) -> None:
@@ -254,18 +262,14 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def main() -> None:
-    """Measure against the engine that `shirabe up` runs, in indexes that are deleted afterwards."""
+    """Measure against an engine of its own."""
     parser = argparse.ArgumentParser(prog="python -m bench.store", description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--few", type=int, default=4_000, help="chunks of the comparisons of writing and keeping")
     parser.add_argument("--rounds", type=int, default=5, help="after one to warm up")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
-    settings = load_settings()
-    runtime = require_runtime(settings.state_dir)
-    engine = settings.opensearch.model_copy(update={"url": runtime.opensearch_url})
-    settings = settings.model_copy(update={"opensearch": engine})
-    figures = asyncio.run(run(settings, DIM, arguments.sizes, arguments.rounds, arguments.few))
+    figures = asyncio.run(run(load_settings(), DIM, arguments.sizes, arguments.rounds, arguments.few))
     show(figures)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")

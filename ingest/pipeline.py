@@ -23,7 +23,7 @@ from shirabe.types import Embedding, Output, Record
 
 PASSAGE_OUTPUTS: Final[tuple[Output, ...]] = ("dense", "sparse", "bits")
 _EMBEDDERS = 2
-_WRITERS = 2
+_WRITERS = 3
 _QUEUED_BATCHES = 4
 _BULK_CHUNKS = 256
 

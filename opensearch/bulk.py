@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ class Retries:
 
 
 DEFAULT_RETRIES: Final = Retries()
+# Of each item's answer, only what is read: the rest is most of what a bulk would send back.
+_READ: Final = "errors,items.*.status,items.*.error.type,items.*.error.reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,15 @@ def delete_action(chunk_id: str, version: int) -> Action:
 
 
 def batches(actions: Iterable[Action], max_bytes: int = MAX_BATCH_BYTES) -> Iterator[list[Action]]:
-    """Yield the actions in order, in batches of at most `max_bytes`; a larger action is a batch of its own."""
+    """Yield the actions in order, in batches alike of at most `max_bytes`; a larger action is a batch of its own."""
+    waiting = list(actions)
+    size = sum(len(action.payload) for action in waiting)
+    # Even parts: a full one and a small rest would cost the engine more.
+    full = size / max(1, math.ceil(size / max_bytes))
     batch: list[Action] = []
     held = 0
-    for action in actions:
-        if batch and held + len(action.payload) > max_bytes:
+    for action in waiting:
+        if batch and (held >= full or held + len(action.payload) > max_bytes):
             yield batch
             batch, held = [], 0
         batch.append(action)
@@ -150,7 +157,7 @@ async def _send_once(client: AsyncOpenSearch, alias: str, actions: Sequence[Acti
             answer = await client.transport.perform_request(
                 "POST",
                 f"/{alias}/_bulk",
-                params={"require_alias": "true", "request_timeout": timeout_s},
+                params={"require_alias": "true", "filter_path": _READ, "request_timeout": timeout_s},
                 body=body,
                 headers={"content-type": CONTENT_TYPE, "accept": "application/json"},
             )

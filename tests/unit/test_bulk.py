@@ -131,7 +131,7 @@ async def test_an_engine_that_fails_is_unavailable(engine: Engine, send: Callabl
 
 async def test_a_bulk_never_makes_an_index(engine: Engine, send: Callable[..., Any]) -> None:
     await send("a")
-    assert engine.parameters == [{"require_alias": "true"}]
+    assert [asked["require_alias"] for asked in engine.parameters] == ["true"]
 
 
 async def test_a_slow_engine_is_a_timeout() -> None:
@@ -174,6 +174,11 @@ def test_batches_keep_order_and_size() -> None:
     found = [[action.chunk_id for action in batch] for batch in batches(actions, max_bytes=8)]
     assert found == [["0", "1"], ["2"], ["3"], ["4"]]
     assert list(batches([])) == []
+
+
+def test_batches_are_alike() -> None:
+    sizes = [len(batch) for batch in batches([Action(str(n), b"x") for n in range(12)], max_bytes=10)]
+    assert sizes == [6, 6]
 
 
 @pytest.mark.parametrize(
