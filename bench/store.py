@@ -116,9 +116,10 @@ async def _merged(client: AsyncOpenSearch, index: str) -> float:
         await client.indices.forcemerge(
             index=index, params={"max_num_segments": 1, "request_timeout": _MERGE_TIMEOUT_S}
         )
-        await client.indices.refresh(index=index)
-        stats = await client.indices.stats(index=index, metric="store")
-    return float(stats["indices"][index]["primaries"]["store"]["size_in_bytes"])
+        await client.indices.flush(index=index)
+        # Not the index's statistics: they are some seconds old.
+        segments = await client.cat.segments(index=index, params={"format": "json", "bytes": "b", "h": "size"})
+    return float(sum(int(row["size"]) for row in segments))
 
 
 async def fill(store: OpenSearchStore, chunks: Chunks, start: int, end: int) -> float:

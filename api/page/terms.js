@@ -8,7 +8,7 @@ function names(term) {
 }
 
 function line(word, values) {
-  return values.length ? make("p", { className: "quiet" }, `${word}: ${values.join("、")}`) : null;
+  return values.length ? make("p", { className: "quiet" }, `${word}: ${values.join(words.comma)}`) : null;
 }
 
 export function termElement(term) {
