@@ -71,7 +71,7 @@ class Page:
         if first and self.searched:
             context = f"{context}\n{self.searched}"
         context = self.splitter.shorten(context)
-        section.blocks = list(self._unpacked(section.blocks, self.splitter.room(context)))
+        section.blocks = list(self._unpacked(section.blocks, context))
         for span, table in self._runs(section, context):
             head = self._table_head(table, context) if table else ""
             repeated = f"{context}\n{head}" if head else context
@@ -91,9 +91,9 @@ class Page:
                     meta=meta,
                 )
 
-    def _unpacked(self, blocks: Sequence[Block], room: int) -> Iterator[Block]:
+    def _unpacked(self, blocks: Sequence[Block], context: str) -> Iterator[Block]:
         for block in blocks:
-            if block.inner and self.source.cost(self.source.lines_span(block.first, block.last)) > room:
+            if block.inner and self._is_too_large(block, context):
                 yield from block.inner
             else:
                 yield block
@@ -101,13 +101,17 @@ class Page:
     def _runs(self, section: _Section, context: str) -> Iterator[tuple[Span, Block | None]]:
         """Yield the section in runs: each table too large for one chunk by itself, and what is between them."""
         first = section.first
-        room = self.splitter.room(context)
         for block in section.blocks:
-            if block.kind == "table" and self.source.cost(self.source.lines_span(block.first, block.last)) > room:
+            if block.kind == "table" and self._is_too_large(block, context):
                 yield self.source.lines_span(first, block.first - 1), None
                 yield self.source.lines_span(block.first, block.last), block
                 first = block.last + 1
         yield self.source.lines_span(first, section.last), None
+
+    def _is_too_large(self, block: Block, context: str) -> bool:
+        """Tell whether a block is no chunk by itself."""
+        cost = self.source.cost(self.source.lines_span(block.first, block.last))
+        return cost > self.splitter.room(context)
 
     def _table_head(self, table: Block, context: str) -> str:
         """Return the header rows to repeat with every part of a table; none where they would take half the room."""

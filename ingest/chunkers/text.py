@@ -22,7 +22,7 @@ def chunk_text(path: str, title: str, text: str, media_type: str, splitter: Spli
     source = splitter.read(text)
     kind, language = _kind(path, media_type)
     default = language_of(source.text)
-    context = splitter.shorten(trail(title if kind == "text" else path))
+    context = splitter.shorten(trail(title if kind == "text" else PurePosixPath(path).name))
     boundaries = Boundaries(
         [match.end() for match in _AFTER_BLANK_LINE.finditer(source.text)],
         [match.start() for match in _UNINDENTED.finditer(source.text)] if kind != "text" else (),

@@ -1,6 +1,6 @@
 """Units into chunks: one per unit that fits, its members where it does not, and what stands between them.
 
-The context is the path and the scope (`fastapi/routing.py › APIRouter › include_router`); a unit too large for one
+The context is the file and the scope (`routing.py › APIRouter › include_router`); a unit too large for one
 chunk is cut between statements and repeats its signature.
 """
 
@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from ingest.chunkers.code_imports import Import, used_in
@@ -153,7 +154,8 @@ class _File:
         return meta
 
     def _context(self, scope: tuple[str, ...]) -> str:
-        return self.splitter.shorten(trail(self.path, *scope))
+        # Not its folder: a folder that is renamed costs no embedding, and its words are found by the path.
+        return self.splitter.shorten(trail(PurePosixPath(self.path).name, *scope))
 
     def _with_signature(self, context: str, signature: tuple[int, int]) -> str:
         text = self.source.slice(self.source.lines_span(*signature))

@@ -77,9 +77,9 @@ def test_python_definitions_are_units_with_their_comments_and_decorators() -> No
 def test_a_class_too_large_is_its_header_and_its_methods() -> None:
     found = [(c.kind, c.context) for c in chunks(PYTHON, max_tokens=40) if c.headings and c.headings[0] == "Index"]
     assert found == [
-        ("class", "api/search.py › Index"),
-        ("method", "api/search.py › Index › add"),
-        ("method", "api/search.py › Index › name"),
+        ("class", "search.py › Index"),
+        ("method", "search.py › Index › add"),
+        ("method", "search.py › Index › name"),
     ]
 
 
@@ -97,8 +97,8 @@ def test_a_long_function_is_cut_between_statements_and_repeats_its_signature() -
     found = chunks(f"def run(start: int) -> int:\n{body}\n", max_tokens=70)
     assert len(found) > 2
     assert all(c.text.lstrip().startswith(("def run", "total_")) for c in found)
-    assert all(c.context == "api/search.py › run\ndef run(start: int) -> int:" for c in found[1:])
-    assert found[0].context == "api/search.py › run"
+    assert all(c.context == "search.py › run\ndef run(start: int) -> int:" for c in found[1:])
+    assert found[0].context == "search.py › run"
     assert {c.headings for c in found} == {("run",)}
 
 

@@ -42,9 +42,24 @@ async def test_one_paragraph_of_a_hundred_pages_costs_at_most_two_chunks(tmp_pat
     await job.close()
 
 
+FIVE_KINDS = (
+    ("md", "# Page {0}\n\nWhat {0} says.\n"),
+    ("py", "def f{0}():\n    return {0}\n\n\nX = {0}\n"),
+    ("go", "package p\n\nfunc F{0}() int {{ return {0} }}\n"),
+    ("yaml", "apiVersion: v1\nkind: Service\nmetadata: {{name: s{0}}}\n"),
+    ("csv", "番号,名称\n{0},品目{0}\n"),
+)
+
+
 async def test_renaming_a_folder_of_five_hundred_files_embeds_nothing(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repo")
-    repository.commit({f"old/{number:03d}.md": f"# Page {number}\n\nWhat {number} says.\n" for number in range(500)})
+    repository.commit(
+        {
+            f"old/{number:03d}.{suffix}": text.format(number)
+            for number in range(100)
+            for suffix, text in FIVE_KINDS
+        }
+    )
     embedder, store = CountingEmbedder(), FailingStore()
     job = job_in(tmp_path, store, embedder)
     await job.add(Source("docs", "git", str(repository.path)))
