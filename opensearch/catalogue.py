@@ -146,7 +146,7 @@ class Catalogue:
 
     async def logged_queries(self, count: int) -> list[str]:
         """Return the latest queries that were asked, each once. Raises: Unavailable, Timeout."""
-        return await logged_queries(self._client, count)
+        return await logged_queries(self._client, self._alias, count)
 
     async def to_write(self, generation: Generation) -> OpenSearchStore:
         """Return a store of one generation, which may be written to. Raises: Unavailable, Timeout."""

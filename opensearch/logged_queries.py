@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from opensearchpy import AsyncOpenSearch
 
@@ -13,13 +13,15 @@ APPLICATION: Final = "shirabe"
 _ROWS: Final = 5_000
 
 
-async def logged_queries(client: AsyncOpenSearch, count: int) -> list[str]:
-    """Return the latest queries, each once, newest first, `count` at most; none when there is no log.
+async def logged_queries(client: AsyncOpenSearch, alias: str, count: int) -> list[str]:
+    """Return the latest queries that generations of an alias answered, each once, newest first, `count` at most.
+
+    None when there is no log, which several Shirabes on a cluster share.
 
     Raises: Unavailable, Timeout.
     """
     body = {
-        "query": {"bool": {"filter": [{"term": {"application": APPLICATION}}]}},
+        "query": {"bool": {"filter": [{"term": {"application": APPLICATION}}, _answered_by(alias)]}},
         "sort": [{"timestamp": {"order": "desc", "unmapped_type": "date"}}],
         "size": _ROWS,
         "_source": ["user_query"],
@@ -29,3 +31,7 @@ async def logged_queries(client: AsyncOpenSearch, count: int) -> list[str]:
         answer = await client.search(index=QUERIES_INDEX, body=body, params={"ignore_unavailable": "true"})
     asked = [str(hit["_source"].get("user_query", "")).strip() for hit in answer["hits"]["hits"]]
     return list(dict.fromkeys(text for text in asked if text))[:count]
+
+
+def _answered_by(alias: str) -> dict[str, Any]:
+    return {"prefix": {"query_attributes.generation": f"{alias}-0"}}

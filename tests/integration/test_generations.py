@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -296,32 +297,23 @@ async def test_a_query_log_is_asked_too_and_without_any_query_the_gate_is_shut(r
     await rig.build(rig.servers.other)
     report = await rig.verify()
     assert [check.name for check in report.checks if not check.passed] == ["queries asked"]
-    log = "ubi_queries"
-    try:
-        await rig.client.indices.create(
-            index=log,
-            body={
-                "mappings": {
-                    "properties": {
-                        "query_id": {"type": "keyword"},
-                        "application": {"type": "keyword"},
-                        "user_query": {"type": "keyword"},
-                        "timestamp": {"type": "date"},
-                    }
-                }
-            },
-        )
-        for number, (who, text) in enumerate([("shirabe", "full shelf"), ("other", "x"), ("shirabe", "page 2")]):
-            row = {
-                "query_id": str(number),
-                "application": who,
-                "user_query": text,
-                "timestamp": f"2026-11-0{number + 1}",
-            }
-            await rig.client.index(index=log, body=row, params={"refresh": "true"})
-        report = await rig.verify()
-    finally:
-        await rig.client.indices.delete(index=log, params={"ignore_unavailable": "true"})
+    alias = rig.settings.opensearch.alias
+    asked = (
+        ("shirabe", alias, "full shelf"),
+        ("other", alias, "x"),
+        ("shirabe", "another", "y"),
+        ("shirabe", alias, "page 2"),
+    )
+    for number, (who, index, text) in enumerate(asked):
+        row = {
+            "query_id": uuid.uuid4().hex,
+            "application": who,
+            "user_query": text,
+            "query_attributes": {"generation": f"{index}-000001"},
+            "timestamp": f"2026-11-0{number + 1}T00:00:00.000Z",
+        }
+        await rig.client.index(index="ubi_queries", body=row, params={"refresh": "true"})
+    report = await rig.verify()
     assert report.passed
     assert (report.queries.logged, report.queries.overlap) == (2, 1.0)
     assert report.queries.candidate_ms is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -23,6 +22,7 @@ from shirabe.cli.models_process import Ready
 
 READY_S = 240.0
 PATIENCE_S = 180.0
+GONE_S = 60.0
 TEXT = "注文を取り消すと在庫はすぐに戻る。Cancelling an order returns its stock. "
 
 
@@ -59,9 +59,12 @@ async def serving(folder: Path, checkpoint: Path, **config: Any) -> AsyncIterato
         async with httpx.AsyncClient(base_url=ready.dashboard_url or "", headers=headers, timeout=30) as dashboard:
             yield Served(ready.url, dashboard)
     finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            await process.wait()
+        # As when whoever started it is gone: nothing of it stays.
+        family = psutil.Process(process.pid).children(recursive=True) if process.returncode is None else []
+        assert process.stdin is not None
+        process.stdin.close()
+        assert await asyncio.wait_for(process.wait(), GONE_S) == 0
+        assert (await asyncio.to_thread(psutil.wait_procs, family, GONE_S))[1] == []
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -54,11 +54,7 @@ FIVE_KINDS = (
 async def test_renaming_a_folder_of_five_hundred_files_embeds_nothing(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repo")
     repository.commit(
-        {
-            f"old/{number:03d}.{suffix}": text.format(number)
-            for number in range(100)
-            for suffix, text in FIVE_KINDS
-        }
+        {f"old/{number:03d}.{suffix}": text.format(number) for number in range(100) for suffix, text in FIVE_KINDS}
     )
     embedder, store = CountingEmbedder(), FailingStore()
     job = job_in(tmp_path, store, embedder)
