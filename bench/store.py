@@ -116,7 +116,9 @@ async def _merged(client: AsyncOpenSearch, index: str) -> float:
         await client.indices.forcemerge(
             index=index, params={"max_num_segments": 1, "request_timeout": _MERGE_TIMEOUT_S}
         )
+        # What was merged away is gone when nobody can search it any more.
         await client.indices.flush(index=index)
+        await client.indices.refresh(index=index)
         # Not the index's statistics: they are some seconds old.
         segments = await client.cat.segments(index=index, params={"format": "json", "bytes": "b", "h": "size"})
     return float(sum(int(row["size"]) for row in segments))
