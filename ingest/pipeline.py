@@ -25,7 +25,6 @@ PASSAGE_OUTPUTS: Final[tuple[Output, ...]] = ("dense", "sparse", "bits")
 _EMBEDDERS = 2
 _WRITERS = 3
 _QUEUED_BATCHES = 4
-_BULK_CHUNKS = 256
 
 _Queue = asyncio.Queue[Batch | None]
 _Embedded = asyncio.Queue[tuple[Batch, list[Embedding]] | None]
@@ -94,13 +93,21 @@ class WritePipeline:
     """Brings plans into one store under one version, and keeps the ledger ahead of it."""
 
     def __init__(
-        self, store: Store, embedder: Embedder, settlement: Settlement, *, version: int, batch_chunks: int
+        self,
+        store: Store,
+        embedder: Embedder,
+        settlement: Settlement,
+        *,
+        version: int,
+        batch_chunks: int,
+        bulk_chunks: int,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._settlement = settlement
         self._version = version
         self._batch_chunks = batch_chunks
+        self._bulk_chunks = bulk_chunks
 
     async def run(self, plans: AsyncIterator[Plan], on_progress: Callable[[], None]) -> None:
         """Write every plan; items that the index refuses become failures.
@@ -139,7 +146,7 @@ class WritePipeline:
         while (item := await embedded.get()) is not None:
             parts, embeddings = [*item[0].parts], [*item[1]]
             # What waits goes along: the index takes one large bulk in less time than some small ones.
-            while len(embeddings) < _BULK_CHUNKS and not embedded.empty():
+            while len(embeddings) < self._bulk_chunks and not embedded.empty():
                 more = embedded.get_nowait()
                 if more is None:
                     embedded.put_nowait(None)  # the other writer's

@@ -93,6 +93,7 @@ class Run:
             self.settlement,
             version=self.version,
             batch_chunks=self.parts.settings.ingest.batch_chunks,
+            bulk_chunks=self.parts.settings.ingest.bulk_chunks,
         )
         await pipeline.run(plans, on_progress)
 

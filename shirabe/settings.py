@@ -147,7 +147,8 @@ class IngestSettings(Section):
     sources: Path | None = Field(
         None, description="The file of sources that `sync` makes true; default: `sources.yaml` in the working directory"
     )
-    batch_chunks: int = Field(64, ge=1, description="Chunks embedded and written together")
+    batch_chunks: int = Field(64, ge=1, description="Chunks embedded together")
+    bulk_chunks: int = Field(256, ge=1, description="Chunks that wait and are written together, about")
     allowed_roots: tuple[Path, ...] = Field((), description="Folders that sources added over REST may lie in")
     ray_address: str | None = Field(
         None, description="Ray cluster of backfills, `host:port` or `ray://host:port`; default: that of `shirabe up`"

@@ -92,7 +92,7 @@ def settings_in(folder: Path, **ingest: object) -> Settings:
     return load_settings(
         state_dir=folder / "state",
         cache_dir=folder / "cache",
-        ingest={"batch_chunks": 4, "chunk_tokens": CHUNK_TOKENS, **ingest},
+        ingest={"batch_chunks": 4, "bulk_chunks": 1, "chunk_tokens": CHUNK_TOKENS, **ingest},
     )
 
 
