@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from opensearchpy import AsyncOpenSearch
@@ -45,6 +45,7 @@ PEER: Final = "engine's hybrid + RRF"
 
 Answer = Mapping[str, Any]
 Ask = Callable[[str], Awaitable[Answer]]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -132,17 +133,19 @@ async def rrf_pipeline(client: AsyncOpenSearch, weights: Mapping[str, float]) ->
             await client.transport.perform_request("DELETE", place)
 
 
-async def take_turns(arms: Mapping[str, Ask], texts: Sequence[str], rounds: int) -> dict[str, Times]:
-    """Ask every text of every arm, `rounds` times after one round that only warms up."""
+async def take_turns(
+    arms: Mapping[str, Callable[[T], Awaitable[Answer]]], questions: Sequence[T], rounds: int
+) -> dict[str, Times]:
+    """Ask every question of every arm, `rounds` times after one round that only warms up."""
     times = {name: Times() for name in arms}
     names = list(arms)
     for number in range(rounds + 1):
-        for place, text in enumerate(texts):
+        for place, question in enumerate(questions):
             # Who asks first changes, for the first to ask finds colder caches.
             turn = (number + place) % len(names)
             for name in names[turn:] + names[:turn]:
                 begun = time.perf_counter()
-                answer = await arms[name](text)
+                answer = await arms[name](question)
                 if number:
                     times[name].add((time.perf_counter() - begun) * 1_000.0, answer)
     return times

@@ -28,7 +28,7 @@ from rich.table import Table
 from bench.indexing import new_index
 from bench.node import own_engine
 from bench.scale import DIM, StubEmbedder
-from bench.search import rrf_pipeline
+from bench.search import Answer, rrf_pipeline, take_turns
 from bench.synthetic import Asked, Chunks
 from opensearch.client import asking, build_client
 from opensearch.documents import document_of
@@ -145,36 +145,24 @@ async def asked(
     index = await store.generation()
     async with rrf_pipeline(client, settings.search.weights) as pipeline:
 
-        async def hybrid(one: Asked) -> object:
+        async def hybrid(one: Asked) -> Answer:
             legs = leg_bodies(one.query, LEGS, one.embedding, DEPTH)
             clause = {"hybrid": {"queries": [legs[leg]["query"] for leg in LEGS], "pagination_depth": DEPTH}}
             body = {"query": clause, "size": DEPTH, "_source": False, "track_total_hits": False}
             with asking():
-                return await client.search(index=index, body=body, params={"search_pipeline": pipeline})
+                answer: Answer = await client.search(index=index, body=body, params={"search_pipeline": pipeline})
+            return answer
 
-        def legs(*names: str) -> Callable[[Asked], Awaitable[object]]:
+        def legs(*names: str) -> Callable[[Asked], Awaitable[Answer]]:
             return lambda one: store.legs(one.query, names, one.embedding, DEPTH)
 
-        ways: dict[str, Callable[[Asked], Awaitable[object]]] = {
+        ways: dict[str, Callable[[Asked], Awaitable[Answer]]] = {
             **{leg: legs(leg) for leg in LEGS},
             THREE: legs(*LEGS),
             HYBRID: hybrid,
         }
-        names = list(ways)
-        times: dict[str, list[float]] = {name: [] for name in names}
-        for number in range(rounds + 1):
-            for place, one in enumerate(questions):
-                # Who asks first changes, for the first to ask finds colder caches.
-                turn = (number + place) % len(names)
-                for name in names[turn:] + names[:turn]:
-                    begun = time.perf_counter()
-                    await ways[name](one)
-                    if number:
-                        times[name].append((time.perf_counter() - begun) * 1_000.0)
-    return {
-        name: {"p50_ms": float(np.percentile(values, 50)), "p95_ms": float(np.percentile(values, 95))}
-        for name, values in times.items()
-    }
+        times = await take_turns(ways, questions, rounds)
+    return {name: {"p50_ms": way.quantile(50), "p95_ms": way.quantile(95)} for name, way in times.items()}
 
 
 async def recall(store: OpenSearchStore, chunks: Chunks, count: int, questions: Sequence[Asked]) -> float:

@@ -14,7 +14,7 @@ from ingest.cache import EmbeddingCache
 from ingest.cached_embedder import CachedEmbedder, Counts
 from ingest.ledger_rows import Failed
 from ingest.pipeline import embed_batch, write_batch
-from ingest.plan import Plan, cut_or_fail
+from ingest.plan import Plan, cut_each
 from ingest.settlement import Intent, intents_of
 from shirabe.errors import InvalidInput
 from shirabe.protocols import Chunker, Embedder, Store
@@ -77,8 +77,7 @@ class CutStage:
     async def __call__(self, row: dict[str, Block]) -> AsyncIterator[dict[str, Cut]]:
         """Cut a block."""
         packer, failed = Packer(self._batch_chunks), list[Failed]()
-        for work in row[COLUMN].works:
-            plan = await cut_or_fail(work, self._chunker, self._stamp)
+        for plan in await cut_each(row[COLUMN].works, self._chunker, self._stamp):
             if not isinstance(plan, Plan):
                 failed.append(plan)
                 continue

@@ -142,14 +142,10 @@ async def _plan(run: Run, item: Held, saved: Sequence[Saved]) -> Plan:
 def _amiss(item: Held, saved: dict[str, Saved]) -> str:
     """Return what is wrong with the stored text of a document, if anything is."""
     lost = [name for name in item.chunks if name not in saved]
-    altered = [name for name, row in saved.items() if item.chunks.get(name, row.chunk.content_hash) != _hash(row)]
     if lost:
         return f"{len(lost)} of its chunks are not in the index they were to be taken from"
+    altered = [name for name, content in item.chunks.items() if saved[name].chunk.content_hash != content]
     return f"{len(altered)} of its chunks are not as they were indexed" if altered else ""
-
-
-def _hash(row: Saved) -> str:
-    return row.chunk.content_hash
 
 
 def _empty(source_id: str, item: Held) -> Document:

@@ -183,14 +183,11 @@ class Followers:
 
     async def _read_beside(self, follower: Parts, source: Source, progress: Callable[[Progress], None]) -> Copied:
         """Read a source into a follower, with its lock free for others."""
-        async with self._locks.hold_briefly(source.source_id, _LOCK_WAIT_S):
-            # Taken inside, so that no sync is just now following into it.
-            reading = self._locks.hold_reading(source.source_id, follower.live.identity)
-            await reading.__aenter__()
-        try:
+        async with contextlib.AsyncExitStack() as reading:
+            async with self._locks.hold_briefly(source.source_id, _LOCK_WAIT_S):
+                # Taken inside, so that no sync is just now following into it.
+                await reading.enter_async_context(self._locks.hold_reading(source.source_id, follower.live.identity))
             report, _ = await self._read(follower, source, How(False, False, progress, write_here))
-        finally:
-            await reading.__aexit__(None, None, None)
         return _copied(report)
 
     async def _copy_in_slices(

@@ -234,12 +234,13 @@ class SyncJob:
         # What a sync did is told once, of the index that answers.
         return [Parts(leader, *kept, self._activity), *(Parts(other, *kept) for other in others)]
 
-    async def parts_of(self, name: str) -> Parts:
-        """Return what runs into the generation of this name need. Raises: NotFound, InvalidInput, Unavailable."""
-        for parts in await self.live():
-            if parts.live.name == name:
-                return parts
-        raise NotFound(f"no index generation {name}")
+    async def pair(self, leader: str, follower: str) -> tuple[Parts, Parts]:
+        """Return what runs into the generations of these names need. Raises: NotFound, InvalidInput, Unavailable."""
+        live = {parts.live.name: parts for parts in await self.live()}
+        for name in (leader, follower):
+            if name not in live:
+                raise NotFound(f"no index generation {name}")
+        return live[leader], live[follower]
 
     def forget(self, index_id: str) -> None:
         """Forget what was indexed in an index that is gone; blocks."""

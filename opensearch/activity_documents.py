@@ -20,7 +20,7 @@ OBJECT_ID_FIELD: Final = "chunk_id"
 MAX_TERM_BYTES: Final = 32_766
 """The longest keyword the engine takes; UBI's mapping sets no bound of its own."""
 
-_STAGES: Final = ("embed", "legs", "fetch", "late", "cross", "versions", "highlight")
+_STAGES: Final = ("embed", "glossary", "legs", "fetch", "late", "cross", "versions", "highlight")
 _KEYWORD: Final = {"type": "keyword"}
 _SHORT: Final = {"type": "keyword", "ignore_above": 100}
 _NAME: Final = {"type": "keyword", "ignore_above": 256}

@@ -8,7 +8,7 @@ from typing import Any
 
 from opensearchpy import AsyncOpenSearch
 
-from opensearch.client import asking, build_client, create_index, require_version
+from opensearch.client import asking, create_index, open_client
 from opensearch.generations import (
     Generation,
     all_generations,
@@ -168,15 +168,7 @@ class Catalogue:
 
 async def open_catalogue(settings: OpenSearchSettings, weights: LexicalWeights = DEFAULT_WEIGHTS) -> Catalogue:
     """Connect. Raises: InvalidInput when the engine is too old; Unavailable, Timeout."""
-    client = build_client(settings)
-    try:
-        with asking():
-            info = await client.info()
-        require_version(info["version"])
-    except BaseException:
-        await client.close()
-        raise
-    return Catalogue(client, settings.alias, weights)
+    return Catalogue(await open_client(settings), settings.alias, weights)
 
 
 async def open_pinned(settings: OpenSearchSettings, model: ModelInfo) -> OpenSearchStore:

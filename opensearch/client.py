@@ -119,11 +119,23 @@ async def alias_members(client: AsyncOpenSearch, alias: str) -> dict[str, bool]:
     return {row["index"]: row["is_write_index"] == "true" for row in rows}
 
 
-def require_version(version: Mapping[str, str]) -> None:
-    """Refuse an engine that is too old, or another one. Raises: InvalidInput."""
-    number = version["number"]
-    if version.get("distribution") != "opensearch" or tuple(map(int, number.split(".")[:2])) < OLDEST_VERSION:
-        oldest = ".".join(map(str, OLDEST_VERSION))
-        raise InvalidInput(
-            f"this is {version.get('distribution')} {number}; needs OpenSearch >= {oldest}", "opensearch.url"
-        )
+async def open_client(settings: OpenSearchSettings) -> AsyncOpenSearch:
+    """Connect. Raises: InvalidInput when the engine is too old, or another one; Unavailable, Timeout."""
+    client = build_client(settings)
+    try:
+        with asking():
+            version = (await client.info())["version"]
+        if reason := version_refusal(version.get("distribution"), version["number"]):
+            raise InvalidInput(reason, "opensearch.url")
+    except BaseException:
+        await client.close()
+        raise
+    return client
+
+
+def version_refusal(distribution: str | None, number: str) -> str:
+    """Return why an engine is not one for us; empty when it is."""
+    parts = tuple(int(part) if part.isdigit() else 0 for part in number.split(".")[:2])
+    if distribution == "opensearch" and parts >= OLDEST_VERSION:
+        return ""
+    return f"this is {distribution} {number}; needs OpenSearch >= {'.'.join(map(str, OLDEST_VERSION))}"

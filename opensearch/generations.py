@@ -59,10 +59,7 @@ async def current_name(client: AsyncOpenSearch, alias: str) -> str | None:
     Raises: InvalidInput when the alias has several members and none is the one to write to; Unavailable, Timeout.
     """
     members = await alias_members(client, alias)
-    writable = [name for name, writes in members.items() if writes or len(members) == 1]
-    if members and len(writable) != 1:
-        raise InvalidInput(f"the alias {alias} has no single write index among {', '.join(sorted(members))}")
-    return writable[0] if writable else None
+    return _written_to(alias, members) if members else None
 
 
 async def answering_generation(client: AsyncOpenSearch, alias: str) -> Generation:
@@ -72,11 +69,9 @@ async def answering_generation(client: AsyncOpenSearch, alias: str) -> Generatio
     """
     with asking():
         found = await client.indices.get(index=alias, params={"filter_path": _ANSWERED})
-    marked = [name for name, index in found.items() if index["aliases"].get(alias, {}).get("is_write_index")]
-    names = marked or list(found)
-    if len(names) != 1:
-        raise InvalidInput(f"the alias {alias} has no single write index among {', '.join(sorted(found))}")
-    return _generation(names[0], found[names[0]])
+    aliases = {name: index["aliases"].get(alias, {}) for name, index in found.items()}
+    name = _written_to(alias, {name: bool(its.get("is_write_index")) for name, its in aliases.items()})
+    return _generation(name, found[name])
 
 
 async def require_one_member(client: AsyncOpenSearch, alias: str) -> str:
@@ -161,18 +156,17 @@ def check_meta(generation: Generation, model: ModelInfo) -> None:
 
     Raises: InvalidInput naming the generation and each difference.
     """
-    wanted = index_meta(model, "")
-    differing = [
-        f"{key} {generation.meta.get(key)!r}, now {wanted[key]!r}"
-        for key in CHECKED_META
-        if generation.meta.get(key) != wanted[key]
-    ]
-    if differing:
+    if differing := _differences(generation, model):
         raise InvalidInput(
             f"the index {generation.name} was built with {'; '.join(differing)}: "
             "serve that model, or build a new generation (`shirabe index build`)",
             "models.model",
         )
+
+
+def serves(generation: Generation, model: ModelInfo) -> bool:
+    """Tell whether a model's vectors are those of a generation."""
+    return not _differences(generation, model)
 
 
 async def wait_active(client: AsyncOpenSearch, name: str) -> None:
@@ -181,6 +175,23 @@ async def wait_active(client: AsyncOpenSearch, name: str) -> None:
         health = await client.cluster.health(index=name, wait_for_status="yellow")
     if health["timed_out"]:
         raise Unavailable(f"the shard of {name} did not start")
+
+
+def _written_to(alias: str, members: Mapping[str, bool]) -> str:
+    """Return the member of an alias that is written to, given which are marked so; an only one need not be."""
+    writable = [name for name, writes in members.items() if writes or len(members) == 1]
+    if len(writable) != 1:
+        raise InvalidInput(f"the alias {alias} has no single write index among {', '.join(sorted(members))}")
+    return writable[0]
+
+
+def _differences(generation: Generation, model: ModelInfo) -> list[str]:
+    wanted = index_meta(model, "")
+    return [
+        f"{key} {generation.meta.get(key)!r}, now {wanted[key]!r}"
+        for key in CHECKED_META
+        if generation.meta.get(key) != wanted[key]
+    ]
 
 
 def _generation(name: str, index: Mapping[str, Any]) -> Generation:

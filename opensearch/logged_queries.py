@@ -6,10 +6,9 @@ from typing import Any, Final
 
 from opensearchpy import AsyncOpenSearch
 
+from opensearch.activity_documents import APPLICATION, ActivityIndexes
 from opensearch.client import asking
 
-QUERIES_INDEX: Final = "ubi_queries"
-APPLICATION: Final = "shirabe"
 _ROWS: Final = 5_000
 
 
@@ -28,7 +27,7 @@ async def logged_queries(client: AsyncOpenSearch, alias: str, count: int) -> lis
         "track_total_hits": False,
     }
     with asking():
-        answer = await client.search(index=QUERIES_INDEX, body=body, params={"ignore_unavailable": "true"})
+        answer = await client.search(index=ActivityIndexes().queries, body=body, params={"ignore_unavailable": "true"})
     asked = [str(hit["_source"].get("user_query", "")).strip() for hit in answer["hits"]["hits"]]
     return list(dict.fromkeys(text for text in asked if text))[:count]
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from opensearchpy import AsyncOpenSearch
 
+from opensearch.answers import ranking, require_whole
 from opensearch.bulk import BULK_TIMEOUT_S, delete_action, send_actions, upsert_actions
-from opensearch.client import asking, build_client, refusal, require_version
+from opensearch.client import asking, open_client, refusal
 from opensearch.documents import stored_of
 from opensearch.export import SAVED_FIELDS, saved_of
 from opensearch.generations import (
@@ -94,7 +95,7 @@ class OpenSearchStore:
         """
         bodies = leg_bodies(query, legs, embedding, depth, weights=self._weights)
         answers = await self._msearch(list(bodies.values()))
-        return {leg: _ranking(leg, answer) for leg, answer in zip(bodies, answers, strict=True)}
+        return {leg: ranking(leg, answer) for leg, answer in zip(bodies, answers, strict=True)}
 
     async def scores(
         self, chunk_ids: Sequence[str], query: Query, embedding: Embedding | None
@@ -116,7 +117,7 @@ class OpenSearchStore:
         bodies = leg_bodies(query, legs, embedding, len(chunk_ids), among=chunk_ids, weights=self._weights)
         answers = await self._msearch(list(bodies.values()))
         return {
-            leg: {hit.chunk_id: hit.score for hit in _ranking(leg, answer)}
+            leg: {hit.chunk_id: hit.score for hit in ranking(leg, answer)}
             for leg, answer in zip(bodies, answers, strict=True)
         }
 
@@ -237,7 +238,7 @@ class OpenSearchStore:
     async def _search(self, body: Body) -> Mapping[str, Any]:
         with asking():
             answer: Mapping[str, Any] = await self._client.search(index=self._index, body=body)
-        _require_whole(answer)
+        require_whole(answer)
         return answer
 
     async def _msearch(self, bodies: Sequence[Body]) -> list[Mapping[str, Any]]:
@@ -249,7 +250,7 @@ class OpenSearchStore:
         for response in answer["responses"]:
             if "error" in response:
                 raise refusal(response.get("status", 500), response)
-            _require_whole(response)
+            require_whole(response)
         return list(answer["responses"])
 
     async def _stored(self, body: Body) -> list[Stored]:
@@ -279,30 +280,10 @@ async def open_store(
     Raises: InvalidInput when the engine is too old, or the generation was built otherwise than now configured;
         Unavailable, Timeout.
     """
-    client = build_client(settings)
+    client = await open_client(settings)
     try:
-        with asking():
-            info = await client.info()
-        require_version(info["version"])
         check_meta(await ensure_generation(client, settings.alias, model, chunker_version), model)
     except BaseException:
         await client.close()
         raise
     return OpenSearchStore(client, settings.alias, model.dim, weights)
-
-
-def _require_whole(answer: Mapping[str, Any]) -> None:
-    """Refuse an answer that leaves shards out: half a ranking would pass for a whole one."""
-    shards = answer["_shards"]
-    if answer["timed_out"] or shards["failed"]:
-        failures = shards.get("failures") or [{}]
-        raise Unavailable(f"the search engine answered in part: {failures[0].get('reason', 'timed out')}"[:300])
-
-
-def _ranking(leg: str, answer: Mapping[str, Any]) -> list[LegHit]:
-    rows = answer["hits"]["hits"]
-    # The engine gives (1 + cosine) / 2, which is never negative.
-    scores = [2.0 * row["_score"] - 1.0 if leg == "dense" else row["_score"] for row in rows]
-    return [
-        LegHit(row["_id"], rank, score) for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
-    ]

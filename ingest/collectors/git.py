@@ -100,13 +100,20 @@ class GitCollector:
         if refusal := self._selection.refusal(inner, 0):
             return Skip(path, refusal)
         step = _Step(version, "", commit)
-        async with self._mirror.git.blobs() as blobs:
-            listing = self._reader(commit, blobs).read(tree(self._mirror.git, commit, inner))
-            async with closing(listing) as files:
-                async for entry, read in files:
-                    if entry.path == inner:
-                        return self._change(entry, read, step, await self._written_at(commit))
+        async with (
+            self._mirror.git.blobs() as blobs,
+            closing(self._reader(commit, blobs).read(self._entry(commit, inner))) as files,
+        ):
+            async for entry, read in files:
+                return self._change(entry, read, step, await self._written_at(commit))
         return Delete(path)
+
+    async def _entry(self, commit: str, path: str) -> AsyncIterator[Entry]:
+        """Yield the file at a path, and none of a folder there."""
+        async with closing(tree(self._mirror.git, commit, path)) as entries:
+            async for entry in entries:
+                if entry.path == path:
+                    yield entry
 
     async def _versions(self, cursor: Cursor) -> Mapping[str, str] | None:
         """Return the commit of every version at a cursor, None when the mirror does not have them."""

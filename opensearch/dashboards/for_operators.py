@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from opensearch.activity_documents import APPLICATION
 from opensearch.dashboards.charts import (
     Metric,
@@ -14,7 +16,7 @@ from opensearch.dashboards.charts import (
     terms,
 )
 from opensearch.dashboards.patterns import Patterns
-from opensearch.dashboards.saved_objects import Panel, SavedObject, dashboard, saved_search, visualization
+from opensearch.dashboards.saved_objects import Panel, SavedObject, dashboard, saved_search
 
 _SEARCHES = Metric("Searches")
 _EXACT_QUERY = "user_query"
@@ -36,9 +38,7 @@ def operators_dashboard(of: Patterns) -> SavedObject:
 
 
 def _sync_rows(of: Patterns) -> list[list[Panel]]:
-    def chart(what: str, title: str, description: str, state: dict[str, object], query: str = "") -> SavedObject:
-        return visualization(of.name(what), f"Shirabe: {title}", description, of.syncs, state, query)
-
+    chart = partial(of.chart, of.syncs)
     by_source = terms("Source", "source", 20)
     finished = over_time("finished")
     lag = chart(
@@ -97,9 +97,7 @@ def _sync_rows(of: Patterns) -> list[list[Panel]]:
 
 
 def _search_rows(of: Patterns) -> list[list[Panel]]:
-    def chart(what: str, title: str, description: str, state: dict[str, object], query: str = "") -> SavedObject:
-        return visualization(of.name(what), f"Shirabe: {title}", description, of.searches, state, query)
-
+    chart = partial(of.chart, of.searches)
     asked = over_time("timestamp")
     took = chart(
         "search-figures",
@@ -178,19 +176,19 @@ def _search_rows(of: Patterns) -> list[list[Panel]]:
 
 
 def _found_rows(of: Patterns) -> list[list[Panel]]:
-    frequent = visualization(
-        of.name("frequent-queries"),
-        "Shirabe: most frequent queries",
-        "What is asked most.",
+    frequent = of.chart(
         of.queries,
+        "frequent-queries",
+        "most frequent queries",
+        "What is asked most.",
         table([_SEARCHES, Metric("Askers", "cardinality", "client_id")], terms("Query", _EXACT_QUERY, 25)),
         f"application:{APPLICATION}",
     )
-    places = visualization(
-        of.name("clicks-by-place"),
-        "Shirabe: clicks by place",
-        "At which place the hits stood that were opened: the further to the left, the better the order.",
+    places = of.chart(
         of.events,
+        "clicks-by-place",
+        "clicks by place",
+        "At which place the hits stood that were opened: the further to the left, the better the order.",
         series(
             "histogram",
             [Metric("Clicks")],
@@ -198,11 +196,11 @@ def _found_rows(of: Patterns) -> list[list[Panel]]:
         ),
         _CLICKS,
     )
-    clicked = visualization(
-        of.name("click-figures"),
-        "Shirabe: clicks",
-        "Hits that were opened, and searches of which one was; compare with the searches above.",
+    clicked = of.chart(
         of.events,
+        "click-figures",
+        "clicks",
+        "Hits that were opened, and searches of which one was; compare with the searches above.",
         figures(Metric("Clicks"), Metric("Searches with a click", "cardinality", "query_id")),
         _CLICKS,
     )

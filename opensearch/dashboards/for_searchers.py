@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from opensearch.dashboards.charts import Metric, bars, figures, over_time, series, table, terms
 from opensearch.dashboards.patterns import Patterns
-from opensearch.dashboards.saved_objects import Panel, SavedObject, dashboard, saved_search, visualization
+from opensearch.dashboards.saved_objects import Panel, SavedObject, dashboard, saved_search
 
 _PUBLIC = "public:true"
 _DOCUMENTS = Metric("Documents", "cardinality", "doc_id")
@@ -13,10 +15,7 @@ _CHUNKS = Metric("Chunks")
 
 def searchers_dashboard(of: Patterns) -> SavedObject:
     """Return the dashboard; it shows what everybody may see, as the search does to somebody without a name."""
-
-    def chart(what: str, title: str, description: str, state: dict[str, object]) -> SavedObject:
-        return visualization(of.name(what), f"Shirabe: {title}", description, of.chunks, state, _PUBLIC)
-
+    chart = partial(of.chart, of.chunks, query=_PUBLIC)
     size = chart(
         "size",
         "what there is to find",

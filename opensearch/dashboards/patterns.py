@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from opensearch.activity_documents import ActivityIndexes
-from opensearch.dashboards.saved_objects import SavedObject, index_pattern
+from opensearch.dashboards.saved_objects import SavedObject, index_pattern, visualization
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,18 @@ class Patterns:
     def name(self, what: str) -> str:
         """Return the id of an object."""
         return f"{self.alias}-{what}"
+
+    def chart(
+        self,
+        pattern: SavedObject,
+        what: str,
+        title: str,
+        description: str,
+        state: Mapping[str, Any],
+        query: str = "",
+    ) -> SavedObject:
+        """Return a chart of the documents of a pattern that `query` (in Lucene's syntax) matches."""
+        return visualization(self.name(what), f"Shirabe: {title}", description, pattern, state, query)
 
 
 def patterns_of(alias: str, indexes: ActivityIndexes) -> Patterns:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from opensearch.client import OLDEST_VERSION
+from opensearch.client import version_refusal
 from opensearch.plugin.calls import Call
 from opensearch.plugin.cluster import Cluster
 from shirabe.errors import Unavailable
@@ -46,9 +46,8 @@ class Facts:
 
     def refusals(self) -> list[str]:
         """Return why nothing can be installed here; empty when it can."""
-        oldest = ".".join(map(str, OLDEST_VERSION))
-        if self.distribution != "opensearch" or _numbers(self.version) < OLDEST_VERSION:
-            return [f"this is {self.distribution} {self.version}; needs OpenSearch >= {oldest}"]
+        if reason := version_refusal(self.distribution, self.version):
+            return [reason]
         lacking = [
             f"the plugin {name} is not on every node: no {use}"
             for name, use in REQUIRED.items()
@@ -85,7 +84,3 @@ def _blocks(blocks: Mapping[str, Any]) -> list[str]:
         if index.startswith(".plugins-ml-"):
             found += [f"{index}: {block['description']}" for block in rows.values()]
     return found
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdigit() else 0 for part in version.split(".")[:2])

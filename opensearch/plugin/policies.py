@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from opensearch.activity_documents import ActivityIndexes
 from opensearch.plugin.marks import PREFIX, described
 from opensearch.plugin.roles import LOG_PATTERNS
 from opensearch.plugin.shelves import SNAPSHOT_POLICY, STATE_POLICY, Thing
@@ -12,6 +13,7 @@ from opensearch.plugin.templates import PATTERN
 LOGS: Final = f"{PREFIX}logs"
 DAILY: Final = f"{PREFIX}daily"
 _KEPT: Final = "180d"
+_LOGS: Final = ActivityIndexes()
 
 
 def state_policy() -> Thing:
@@ -30,7 +32,7 @@ def state_policy() -> Thing:
                 },
                 {"name": "deleted", "actions": [{"delete": {}}], "transitions": []},
             ],
-            "ism_template": [{"index_patterns": ["ubi_queries-*", "ubi_events-*"], "priority": 100}],
+            "ism_template": [{"index_patterns": [f"{_LOGS.queries}-*", f"{_LOGS.events}-*"], "priority": 100}],
         },
     )
 

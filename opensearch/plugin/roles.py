@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from opensearch.activity_documents import ActivityIndexes
 from opensearch.plugin.marks import PREFIX, described
 from opensearch.plugin.shelves import ROLE, Thing
 from opensearch.plugin.templates import PATTERN
@@ -17,7 +18,7 @@ READER: Final = f"{PREFIX}reader"
 DASHBOARDS: Final = f"{PREFIX}dashboards"
 
 _PREDICT: Final = "cluster:admin/opensearch/ml/predict"
-LOG_PATTERNS: Final = ("ubi_queries*", "ubi_events*", f"{PREFIX}searches*", f"{PREFIX}syncs*")
+LOG_PATTERNS: Final = tuple(f"{name}*" for name in ActivityIndexes().names())
 """Where the facade logs queries, clicks and syncs."""
 
 

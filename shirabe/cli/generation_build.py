@@ -10,12 +10,11 @@ from ingest.chunkers import CHUNKER_VERSION
 from ingest.copying import Copied
 from ingest.writing import Progress
 from opensearch.analysis import ANALYZER_VERSION
-from opensearch.generations import Generation
+from opensearch.generations import Generation, serves
 from opensearch.history import state_of
 from shirabe.cli.compose import Parts
 from shirabe.cli.generation_models import ChosenModel, ModelChoice, chosen_model
 from shirabe.cli.live import CHUNK_TOKENS
-from shirabe.cli.model_servers import serves
 from shirabe.errors import InvalidInput, Unavailable
 from shirabe.settings import Settings
 from shirabe.types import Failure
@@ -57,7 +56,7 @@ async def build(
         answering = await parts.catalogue.require_single()
         model = await chosen_model(parts, settings, answering, choice)
         candidate = await _candidate(parts, settings, answering, model, from_sources=from_sources)
-        leader, follower = await parts.job.parts_of(answering.name), await parts.job.parts_of(candidate.name)
+        leader, follower = await parts.job.pair(answering.name, candidate.name)
         report = BuildReport(candidate.name, answering.name, model.info.name, model.info.dim)
         for name in await parts.job.followers.names(leader, follower):
             copied = await parts.job.followers.build(

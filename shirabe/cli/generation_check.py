@@ -68,7 +68,7 @@ async def verify(
         queries = await side_by_side(
             _searcher(parts, settings, answering), _searcher(parts, settings, candidate), judged, asked, advance
         )
-        leader, follower = await parts.job.parts_of(answering.name), await parts.job.parts_of(candidate.name)
+        leader, follower = await parts.job.pair(answering.name, candidate.name)
         still: Callable[[str], AbstractAsyncContextManager[None]] = partial(
             parts.job.locks.hold_briefly, wait_s=_HOLD_S
         )

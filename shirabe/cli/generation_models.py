@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from opensearch.generations import Generation
+from opensearch.generations import Generation, serves
 from shirabe.cli.compose import Parts
-from shirabe.cli.model_servers import MODELS_URL, serves
+from shirabe.cli.model_servers import MODELS_URL
 from shirabe.cli.wanted_models import WantedModel, read_wanted, want, want_only
 from shirabe.errors import InvalidInput, Timeout, Unavailable
 from shirabe.runtime import require_runtime

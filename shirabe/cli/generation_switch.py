@@ -112,7 +112,7 @@ async def rows(parts: Parts) -> list[Row]:
 
 
 async def _switch(parts: Parts, old: Generation, new: Generation, *, back: bool, force: bool, why: str) -> Switched:
-    leader, follower = await parts.job.parts_of(old.name), await parts.job.parts_of(new.name)
+    leader, follower = await parts.job.pair(old.name, new.name)
     async with parts.job.followers.caught_up(leader, follower, force=force) as lacking:
         await parts.catalogue.switch(old, new)
     forced = force and bool(why or lacking)
@@ -158,7 +158,7 @@ async def _delete(parts: Parts, doomed: Sequence[Generation]) -> None:
 async def _row(parts: Parts, generation: Generation, answering: Generation, sizes: dict[str, Size]) -> Row:
     behind = 0
     if generation is not answering:
-        leader, follower = await parts.job.parts_of(answering.name), await parts.job.parts_of(generation.name)
+        leader, follower = await parts.job.pair(answering.name, generation.name)
         behind = sum(len(each) for each in (await parts.job.followers.lacking(leader, follower)).values())
     counts = await parts.catalogue.to_read(generation).counts()
     created, verified = last_event(generation, "created"), last_event(generation, "verified")

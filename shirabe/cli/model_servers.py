@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from opensearch.generations import CHECKED_META, Generation, check_meta
-from opensearch.mapping import index_meta
+from opensearch.generations import Generation, check_meta, serves
 from ray_app.client import ModelClient
 from shirabe.errors import InvalidInput, ShirabeError, Unavailable
 from shirabe.runtime import read_runtime
@@ -107,9 +106,3 @@ class GenerationEmbedder:
             return self._servers.client(await self._servers.url_of(self._generation))
         except InvalidInput as error:
             raise Unavailable(error.message) from error
-
-
-def serves(generation: Generation, model: ModelInfo) -> bool:
-    """Tell whether a model's vectors are those of a generation."""
-    wanted = index_meta(model, "")
-    return all(generation.meta.get(key) == wanted[key] for key in CHECKED_META)

@@ -8,6 +8,7 @@ from contextlib import suppress
 import httpx
 import uvicorn
 from fake_models import FakeModel, FakeScorer, asgi, serve
+from waiting import until
 
 from shirabe.ports import LOOPBACK, require_free_port
 
@@ -33,12 +34,15 @@ class StoppableModels:
         )
         self._server = uvicorn.Server(config)
         self._task = asyncio.create_task(self._server.serve())
-        async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient(trust_env=False) as client:
-            while True:
+        async with httpx.AsyncClient(trust_env=False) as client:
+
+            async def answers() -> bool:
                 with suppress(httpx.TransportError):
                     await client.get(f"{self.url}/health")
-                    return
-                await asyncio.sleep(0.02)
+                    return True
+                return False
+
+            await until(answers, f"{self.url} answers", PATIENCE_S)
 
     async def stop(self) -> None:
         """Close the port and every connection."""

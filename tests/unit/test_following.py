@@ -138,14 +138,20 @@ def repository(tmp_path: Path) -> Repository:
     return repository
 
 
-async def test_a_build_takes_stored_text_and_the_next_sync_reads_only_what_changed(
-    tmp_path: Path, shelf: Shelf, repository: Repository
-) -> None:
+async def synced_alone(tmp_path: Path, shelf: Shelf, repository: Repository) -> tuple[SyncJob, Generation, Generation]:
+    """Sync the repository into the first generation, the only one there is for now; return both."""
     one, two = shelf.generations
     shelf.generations = [one]
     job = job_on(tmp_path, shelf)
     await job.add(Source("docs", "git", str(repository.path)))
     await job.sync("docs")
+    return job, one, two
+
+
+async def test_a_build_takes_stored_text_and_the_next_sync_reads_only_what_changed(
+    tmp_path: Path, shelf: Shelf, repository: Repository
+) -> None:
+    job, one, two = await synced_alone(tmp_path, shelf, repository)
     await job.put(pushed("note.md", page("note", 4, "pushed")))
     shelf.generations = [one, two]
     await build(job)
@@ -173,11 +179,7 @@ async def test_a_build_that_is_killed_goes_on(
     tmp_path: Path, shelf: Shelf, repository: Repository, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.followers.SLICE", 2)
-    one, two = shelf.generations
-    shelf.generations = [one]
-    job = job_on(tmp_path, shelf)
-    await job.add(Source("docs", "git", str(repository.path)))
-    await job.sync("docs")
+    job, one, two = await synced_alone(tmp_path, shelf, repository)
     await job.put(pushed("note.md", page("note", 9, "pushed")))
     await job.close()
     shelf.generations = [one, two]
@@ -319,11 +321,7 @@ async def test_a_forced_switch_reads_again_what_it_lacks(tmp_path: Path, shelf: 
 async def test_stored_text_that_is_lost_is_told_and_comes_from_the_source_after_the_switch(
     tmp_path: Path, shelf: Shelf, repository: Repository
 ) -> None:
-    one, two = shelf.generations
-    shelf.generations = [one]
-    job = job_on(tmp_path, shelf)
-    await job.add(Source("docs", "git", str(repository.path)))
-    await job.sync("docs")
+    job, one, two = await synced_alone(tmp_path, shelf, repository)
     lost = f"{document_id('docs', 'docs/beta.md')}-00001"
     del one.store._written[lost]
     shelf.generations = [one, two]
