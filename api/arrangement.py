@@ -17,9 +17,9 @@ HITS_PER_DOCUMENT = 3
 
 UNIT_KINDS = frozenset({"operation", "schema", "record", "term", "message", "channel"})
 """Kinds whose units answer by themselves: their neighbours in the document say nothing for them."""
-SECTION_EVIDENCE = 0.1
+SECTION_EVIDENCE = 0.05
 EVIDENT_SECTIONS = 6
-VERSION_EVIDENCE = 0.2
+VERSION_EVIDENCE = 0.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,9 +34,10 @@ class Ranked:
 def by_page(ranked: Sequence[Ranked]) -> list[Ranked]:
     """Return a ranking in which a chunk counts what it scored, plus what the rest of its page says for it.
 
-    The page adds a tenth of each of its chunks that come second to seventh, and a fifth of the best chunk of its second
-    language version: several passages that speak to a question are better evidence than one (Callan: passage-level
-    evidence in document retrieval, SIGIR 1994). Scores are scaled to [0, 1] first; a page's chunks keep their order.
+    The page adds a twentieth of each of its chunks that come second to seventh, and three tenths of the best chunk of
+    its second language version: several passages that speak to a question are better evidence than one (Callan:
+    passage-level evidence in document retrieval, SIGIR 1994). Scores are scaled to [0, 1] first; a page's chunks keep
+    their order.
     """
     if not ranked:
         return []

@@ -28,7 +28,7 @@ class LateWeights:
 
     late: float = 1.5
     dense: float = 1.0
-    lexical: float = 1.0
+    lexical: float = 0.75
     sparse: float = 0.5
 
 

@@ -56,9 +56,10 @@ class Contest:
 
 
 def take_turns(contestants: Sequence[Contestant[T]], items: Sequence[T], rounds: int) -> list[Result]:
-    """Let everyone do every item once to warm up, then once in each round, item by item, in an order drawn anew.
+    """Let everyone do every item once to warm up, then in each round one side after another, in an order drawn anew.
 
-    Who fails while warming up does not take part.
+    A turn is all items, one after another: a server answers query after query, and does not find the caches as another
+    model left them. Who fails while warming up does not take part.
     """
     rng = random.Random(7)
     absent: dict[str, str] = {}
@@ -70,10 +71,10 @@ def take_turns(contestants: Sequence[Contestant[T]], items: Sequence[T], rounds:
             absent[contestant.name] = reason(error)
     present = [contestant for contestant in contestants if contestant.name not in absent]
     seconds: dict[str, list[float]] = {contestant.name: [] for contestant in present}
-    for item in list(items) * rounds:
+    for _ in range(rounds):
         for contestant in rng.sample(present, len(present)):
             time.sleep(_PAUSE_S)
-            seconds[contestant.name].append(timed(partial(contestant.work, item)))
+            seconds[contestant.name] += [timed(partial(contestant.work, item)) for item in items]
     return [
         Result(one.name, (), absent[one.name])
         if one.name in absent

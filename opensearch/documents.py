@@ -60,12 +60,12 @@ def document_of(record: Record) -> dict[str, Any]:
     return body
 
 
-def passage_weights(sparse: Mapping[int, float]) -> dict[str, np.float32]:
-    """Return the features to index: the heaviest, normalised by the passage's whole weight; none at or below zero."""
+def passage_weights(sparse: Mapping[int, float], most: int = MAX_FEATURES) -> dict[str, np.float32]:
+    """Return the features to index: at `most` the heaviest, by the passage's whole weight, none at or below zero."""
     tokens = np.fromiter(sparse.keys(), np.int64, len(sparse))
     weights = np.fromiter(sparse.values(), np.float64, len(sparse))
     scale = weights[weights > 0].sum() ** LENGTH_EXPONENT
-    heaviest = np.lexsort((tokens, -weights))[:MAX_FEATURES]
+    heaviest = np.lexsort((tokens, -weights))[:most]
     tokens, weights = tokens[heaviest], weights[heaviest]
     # What is positive may be too small, or nothing, in the engine's precision.
     features = np.divide(weights, scale, where=weights > 0, out=np.zeros_like(weights)).astype(np.float32)

@@ -21,7 +21,18 @@ from shirabe.tokens import CheckpointTokens
 hypothesis.settings.register_profile("shirabe", deadline=None)
 hypothesis.settings.load_profile("shirabe")
 
+# These start the parts that are slow to start; whatever uses one runs in the worker that has it.
+_SERVERS = {"opensearch_url", "models_ready"}
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares fixtures in one worker: the session's servers in one, every other file whole."""
+    for item in items:
+        # Contract suites ask for the real part by its name, as late as the test itself.
+        is_served = "contracts" in item.path.parts or _SERVERS & set(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group("servers" if is_served else item.path.name))
 
 
 @pytest.fixture(scope="session")
