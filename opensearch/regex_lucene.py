@@ -11,13 +11,14 @@ from __future__ import annotations
 from typing import Final
 
 from opensearch.regex_edges import whole_value
-from opensearch.regex_tree import ANY, LAST, Chars, Either, Node, Repeat, Row, literal_tree, regex_tree
+from opensearch.regex_tree import ANY, Chars, Either, Node, Repeat, Row, literal_tree, regex_tree
 from shirabe.errors import InvalidInput
 
 MAX_WRITTEN: Final = 1_000
 """What the engine takes of a regular expression (`index.max_regex_length`), characters."""
 
 _NEVER: Final = "\x00"
+_SPECIAL: Final = "\\]^-["
 _BASIC_PLANE: Final = 0xFFFF
 
 
@@ -86,10 +87,21 @@ def _class(chars: Chars, ignore_case: bool) -> str:
     if ignore_case and len(more) == 1 and low == high and more[0] == (low + 32, low + 32) and chr(low).isascii():
         return chr(low).lower() if chr(low).isupper() else _class(chars, False)
     if not more and low == high:
-        return _char(low) if chr(low) != "\\" and low <= _BASIC_PLANE else f"[{_char(low)}{_NEVER}]"
-    return "[" + "".join(_char(a) if a == b else f"{_char(a)}-{_char(min(b, LAST))}" for a, b in ranges) + "]"
+        char = chr(low)
+        if char == "\\" or low > _BASIC_PLANE:
+            return f"[{_class_char(char)}{_NEVER}]"
+        return char if char.isalnum() or char in "_ " or not (char.isascii() and char.isprintable()) else f"\\{char}"
+    return "[" + "".join(_range(start, end) for start, end in ranges) + "]"
 
 
-def _char(code: int) -> str:
-    char = chr(code)
-    return f"\\{char}" if char.isascii() and char.isprintable() and not (char.isalnum() or char in "_ ") else char
+def _range(low: int, high: int) -> str:
+    """Return a range inside a class; the engine takes no escaped character for its lower end."""
+    apart = ""
+    while low < high and chr(low) in _SPECIAL:
+        apart += _class_char(chr(low))
+        low += 1
+    return apart + (_class_char(chr(low)) if low == high else f"{chr(low)}-{_class_char(chr(high))}")
+
+
+def _class_char(char: str) -> str:
+    return f"\\{char}" if char in _SPECIAL else char
