@@ -37,6 +37,7 @@ from opensearch.queries import (
     terms_body,
     versions_body,
 )
+from shirabe.definitions import is_code
 from shirabe.errors import InvalidInput, Unavailable
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import Embedding, LegHit, ModelInfo, Principal, Query, Record, Saved, Stored
@@ -75,7 +76,8 @@ class OpenSearchStore:
 
         Raises: PartialWrite naming exactly what was not written; Unavailable, Timeout, InvalidInput.
         """
-        exact = not records or has_code_fields(await self._answering())
+        has_code = any(is_code(record.chunk) for record in records)
+        exact = has_code and has_code_fields(await self._answering())
         upserts = upsert_actions(records, version, exact=exact)
         if deletes:
             # A bulk of deletes alone makes a missing index (they carry versions), whatever `require_alias` says.

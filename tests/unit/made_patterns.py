@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 PIECES = ("get", "User", "byId", "order_id", "HTTPServer2", "->", ":=", "::", " ", "  ", "(", ")", "{", "}", "[0]", ".")
-MORE = (*"*+?\\\"#@&<>~|^$/-=", "注文", "を取消", "é", "😀")
+MORE = (*'*+?\\"#@&<>~|^$/-=', "注文", "を取消", "é", "😀")
 ALPHABET = 'abUI_2 .*\\"#@&<>~|^$/-=()[]{}:注é😀'
 
 
