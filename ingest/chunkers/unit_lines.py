@@ -170,7 +170,8 @@ class _File:
         """Return the definitions that are on the lines of a chunk, none for what only goes on or is no code."""
         if self.manner.lang is None:
             return {}
-        first = bisect_left(self.defined, (place["start_line"],))
+        goes_on = place.get("start_column", 1) > 1  # the line began in the chunk before
+        first = bisect_left(self.defined, (place["start_line"] + goes_on,))
         last = bisect_left(self.defined, (place["end_line"] + 1,))
         return {SYMBOLS: [[line, *scope] for line, scope in self.defined[first:last]]}
 
