@@ -8,7 +8,7 @@ import pytest
 from test_store_contract import EVERYONE, WHEN, AnyStore, alias, axis, filled, ids, real_store, store
 
 from shirabe.errors import InvalidInput
-from shirabe.types import Acl, Condition, Document, Embedding, Principal, Query, Record, document_id, make_chunk
+from shirabe.types import Acl, Condition, Document, Embedding, Principal, Query, Record, Target, document_id, make_chunk
 
 __all__ = ["alias", "real_store", "store"]
 
@@ -77,12 +77,12 @@ async def found(store: AnyStore, *conditions: Condition, principal: Principal = 
     return [hit.chunk_id for hit in (await store.legs(query, ["exact"], None, 50))["exact"]]
 
 
-def literal(target: Any, text: str, **more: bool) -> Condition:
-    return Condition(target, text, True, **{"ignore_case": text.islower(), **more})
+def literal(target: Target, text: str, *, ignore_case: bool | None = None, negated: bool = False) -> Condition:
+    return Condition(target, text, True, text.islower() if ignore_case is None else ignore_case, negated)
 
 
-def regex(target: Any, text: str, **more: bool) -> Condition:
-    return Condition(target, text, False, **{"ignore_case": False, **more})
+def regex(target: Target, text: str, *, ignore_case: bool = False, negated: bool = False) -> Condition:
+    return Condition(target, text, False, ignore_case, negated)
 
 
 async def test_each_condition_holds_for_what_it_finds(store: AnyStore) -> None:

@@ -244,6 +244,6 @@ async def test_a_generation_from_before_exact_search_is_told_and_still_written_t
     by_path = Query("", conditions=(Condition("path", "p1", literal=True),))
     assert len((await opened.legs(by_path, ["exact"], None, 10))["exact"]) == 1
     for target in ("symbol", "qualified", "line"):
-        asked = Query("", conditions=(Condition(target, "cancel", literal=True),))  # type: ignore[arg-type]
+        asked = Query("", conditions=(Condition(target, "cancel", literal=True),))
         with pytest.raises(InvalidInput, match=f"{name} was built before.*index build"):
             await opened.legs(asked, ["exact"], None, 10)

@@ -84,7 +84,7 @@ async def held(store: OpenSearchStore) -> Held:
 TARGETS = st.sampled_from(("line", "symbol", "path"))
 
 
-@limits(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@limits(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pattern=patterns(), ignore_case=st.booleans(), negated=st.booleans(), target=TARGETS)
 async def test_the_engine_matches_what_re2_does(
     store: OpenSearchStore, held: Held, pattern: str, ignore_case: bool, negated: bool, target: str
@@ -92,7 +92,7 @@ async def test_the_engine_matches_what_re2_does(
     await agree(store, held, Condition(target, pattern, False, ignore_case, negated))  # type: ignore[arg-type]
 
 
-@limits(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@limits(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=lines(), ignore_case=st.booleans(), target=TARGETS)
 async def test_the_engine_matches_a_text_where_it_stands(
     store: OpenSearchStore, held: Held, text: str, ignore_case: bool, target: str

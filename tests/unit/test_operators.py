@@ -77,7 +77,7 @@ def test_in_mode_code_too(text: str) -> None:
 )
 def test_an_operator_in_every_mode(text: str, condition: Condition) -> None:
     for mode in ("hybrid", "code", "lexical"):
-        assert read(text, mode) == ("", (condition,))  # type: ignore[arg-type]
+        assert read(text, mode) == ("", (condition,))
 
 
 @pytest.mark.parametrize(
