@@ -96,3 +96,23 @@ def test_the_written_expression_matches_the_lines_that_re2_does(text: str, held:
             written,
             line,
         )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r".?\b" * 60,
+        r"(?:a*b*)?\b" * 20,
+        r"\w*\b" * 50,
+        r"((\b|a)|(\B|b))" * 15,
+        r"(.?|.?.?)\b" * 20,
+        "(" * 120 + "a" + ")" * 120,
+    ],
+)
+def test_the_work_of_writing_is_bounded_whatever_is_asked(text: str) -> None:
+    try:
+        written = lucene_regex(text, literal=False, ignore_case=True)
+    except InvalidInput as refused:
+        assert "cases" in refused.message or "repeats" in refused.message
+    else:
+        assert written == ".*a.*"
