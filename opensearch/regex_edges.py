@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from opensearch.regex_tree import ANY, WORD, Assertion, Chars, Either, Node, Repeat, Row, common, others
+from opensearch.regex_nodes import ANY, WORD, Assertion, Chars, Either, Node, Repeat, Row, common, others
 from shirabe.errors import InvalidInput
 
 Nodes = tuple[Node, ...]

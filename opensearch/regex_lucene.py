@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Final
 
 from opensearch.regex_edges import whole_value
-from opensearch.regex_tree import ANY, Chars, Either, Node, Repeat, Row, literal_tree, regex_tree
+from opensearch.regex_nodes import ANY, Chars, Either, Node, Repeat, Row
+from opensearch.regex_tree import literal_tree, regex_tree
 from shirabe.errors import InvalidInput
 
 MAX_WRITTEN: Final = 1_000
