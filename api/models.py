@@ -26,7 +26,14 @@ class SearchRequest(Strict):
     """What is asked."""
 
     query: str = Field(
-        description="Question, term or identifier, in Japanese or English", examples=["注文のキャンセル"]
+        description=(
+            "Question, term or identifier, in Japanese or English. Among the words, `sym:NAME` asks for what defines "
+            'NAME, `file:PATH` and `lang:NAME` for files and languages; in mode `code`, `"text"` and `/regex/` for '
+            "lines (RE2's syntax). A `-` before any of them leaves out what it finds. Names, paths and texts are found "
+            "anywhere in their place, whatever their case unless they hold capitals. Without other words, the answer "
+            "is the exact matches, definitions first"
+        ),
+        examples=["注文のキャンセル", "sym:include_router -file:test lang:python"],
     )
     top_k: int = Field(10, ge=1, strict=True, description="Number of hits")
     filters: dict[str, str | list[str]] = Field(
@@ -71,9 +78,11 @@ class HitBody(BaseModel):
     title: str
     text: str
     context: str = Field(description="Title, headings or scope that the text stands under")
-    highlights: list[str] = Field(description="HTML-escaped fragments with the matched words in <em>")
+    highlights: list[str] = Field(description="HTML-escaped fragments, or lines, with what matched in <em>")
     uri: str
-    locator: str = Field(description="The exact place, at the revision given")
+    locator: str = Field(
+        description="The exact place, at the revision given; the first of `lines` where there are some"
+    )
     path: str
     source: str
     revision: str
@@ -82,6 +91,7 @@ class HitBody(BaseModel):
     score: float
     headings: list[str]
     updated_at: datetime
+    lines: list[int] | None = Field(None, description="Lines of the source that the query's operators ask for, if any")
     legs: dict[str, LegPlace] | None = Field(None, description="Present when `explain` is asked for")
 
     @classmethod
@@ -106,6 +116,7 @@ class HitBody(BaseModel):
             score=hit.score,
             headings=list(chunk.headings),
             updated_at=stored.updated_at,
+            lines=list(hit.lines) or None,
             legs=legs,
         )
 

@@ -10,8 +10,10 @@ from typing import TypeVar
 import numpy as np
 
 from api.arrangement import Ranked, by_page, diverse, page_keys, together
+from api.exact import in_order, marked
 from api.glossary import expanded, recognise
 from api.limits import checked
+from api.operators import asked
 from api.rerank import ForeignTokens, LateWeights, combine, late_scores
 from api.stages import Progress, StageTimeouts, within
 from shirabe.errors import Forbidden, InvalidInput, NotFound, Transient, Unavailable
@@ -61,17 +63,19 @@ class SearchPath:
 
         Raises: InvalidInput; Unavailable or Timeout when the store is gone, or the model in modes `dense` and `sparse`.
         """
-        query = checked(query, self._settings)
+        query = asked(checked(query, self._settings))
         progress = Progress()
+        if query.conditions and not query.text:
+            return await self._exact(query, progress)
         rerank = self._rerank_of(query, progress)
         embedding, glossary = await asyncio.gather(
             self._embed(query, rerank, progress), self._recognise(query, progress)
         )
         query = replace(query, also=expanded(glossary))
         with progress.stage("legs"):
-            asked = self._askable(query, embedding)
+            names = self._askable(query, embedding)
             legs, generation = await asyncio.gather(
-                self._ask_store(self._store.legs(query, asked, embedding, self._settings.leg_depth)),
+                self._ask_store(self._store.legs(query, names, embedding, self._settings.leg_depth)),
                 self._ask_store(self._store.generation()),
             )
         fused = self._fused(query, legs)
@@ -81,9 +85,31 @@ class SearchPath:
         if rerank == "cross" and ranked:
             ranked = await self._cross(query, ranked, progress)
         shown = await self._highlighted(query, await self._arrange(query, ranked, progress), progress)
-        hits = tuple(Hit(item.stored, item.score, rank, item.legs) for rank, item in enumerate(shown, start=1))
+        hits = tuple(
+            marked(Hit(item.stored, item.score, rank, item.legs), query.conditions)
+            for rank, item in enumerate(shown, start=1)
+        )
         degraded = tuple(dict.fromkeys(progress.degraded))
         return SearchResult(hits, progress.took_ms, progress.stages_ms, generation, degraded, glossary)
+
+    async def _exact(self, query: Query, progress: Progress) -> SearchResult:
+        """Return what fulfils the conditions of a query without words, which no model has to be asked for."""
+        with progress.stage("legs"):
+            depth = max(self._settings.leg_depth, query.top_k)
+            legs, generation = await asyncio.gather(
+                self._ask_store(self._store.legs(query, ["exact"], None, depth)),
+                self._ask_store(self._store.generation()),
+            )
+        scores = {row.chunk_id: row.score for row in legs["exact"]}
+        with progress.stage("fetch"):
+            stored = await self._ask_store(self._store.fetch(list(scores), query, None))
+        ordered = in_order(stored, scores, query.conditions)[: query.top_k]
+        hits = tuple(
+            marked(Hit(item, score, rank, {"exact": (rank, score)}), query.conditions)
+            for rank, item in enumerate(ordered, start=1)
+            for score in [scores[item.chunk.chunk_id]]
+        )
+        return SearchResult(hits, progress.took_ms, progress.stages_ms, generation)
 
     def _rerank_of(self, query: Query, progress: Progress) -> Rerank:
         if query.rerank == "auto":

@@ -58,12 +58,12 @@ class Outcome:
     transient: bool = False
 
 
-def upsert_actions(records: Sequence[Record], version: int) -> list[Action]:
-    """Return the items that write records.
+def upsert_actions(records: Sequence[Record], version: int, *, exact: bool = True) -> list[Action]:
+    """Return the items that write records; with fields for exact search as `document_of`.
 
     Raises: InvalidInput for a vector that is not finite.
     """
-    documents = [document_of(record) for record in records]
+    documents = [document_of(record, exact=exact) for record in records]
     dense = [document for document in documents if "dense" in document]
     for document, vector in zip(dense, encoded_arrays([document["dense"] for document in dense]), strict=True):
         document["dense"] = vector

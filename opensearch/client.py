@@ -21,6 +21,7 @@ from shirabe.settings import OpenSearchSettings
 MAX_CONNECTIONS = 16
 OLDEST_VERSION = (3, 6)
 CREATE_TIMEOUT_S = 60.0  # an engine that has just started reads its dictionaries for the first index
+_TOO_COMPLEX = "Determinizing automaton"
 _RESOURCE_EXISTS = "resource_already_exists_exception"
 
 
@@ -76,6 +77,8 @@ def refusal(status: int, info: object) -> ShirabeError:
         return Overloaded(f"the search engine is overloaded: {reason}")
     if status in (408, 504):
         return Timeout(f"the search engine did not finish in time: {reason}")
+    if status == 400 and _TOO_COMPLEX in reason:
+        return InvalidInput("a regular expression is too complex for the search engine: ask for less at once", "query")
     if status in (400, 413):
         return InvalidInput(f"the search engine refused the request: {reason}")
     if status in (401, 403):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from opensearch.code_search import code_fields
 from shirabe.errors import InvalidInput
 from shirabe.names import name_key
 from shirabe.types import Bytes, Chunk, Embedding, Record, Stored, Term
@@ -25,8 +26,10 @@ SMALLEST_FEATURE = 1.2e-38
 """`rank_features` takes normal positive floats only."""
 
 
-def document_of(record: Record) -> dict[str, Any]:
+def document_of(record: Record, *, exact: bool = True) -> dict[str, Any]:
     """Return the body to index for a record; absent parts of the embedding are left out.
+
+    Without the fields for exact search unless `exact`: a generation that was made before them takes none.
 
     Raises: InvalidInput when a vector holds what is not a finite number.
     """
@@ -56,6 +59,8 @@ def document_of(record: Record) -> dict[str, Any]:
     if "term" in chunk.meta:
         keys = (name_key(name) for name in Term.of_meta(chunk.meta["term"]).names)
         body["term_names"] = sorted({key for key in keys if key})
+    if exact:
+        body.update(code_fields(chunk))
     body.update(_vectors(chunk.chunk_id, embedding))
     return body
 

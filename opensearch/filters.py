@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from opensearch.code_search import condition_clauses
+from shirabe.definitions import CODE_KINDS as CODE_KINDS
 from shirabe.errors import InvalidInput
+from shirabe.languages import CODE_LANGUAGES
 from shirabe.types import Principal, Query
 
 Clause = dict[str, Any]
 
 FILTER_FIELDS: Final = ("source", "kind", "lang", "path", "doc_id", "revision")
-CODE_KINDS: Final = ("function", "class", "module", "method", "code")
-"""The kinds that `mode="code"` searches."""
-
 MAX_FILTER_VALUES: Final = 100
 MAX_FILTER_CHARS: Final = 1_024
 
@@ -37,12 +37,22 @@ def field_filters(filters: Mapping[str, tuple[str, ...]]) -> list[Clause]:
 def query_filters(query: Query) -> list[Clause]:
     """Return every clause a hit of a query must fulfil, the ACL first.
 
-    Raises: InvalidInput as `field_filters`.
+    Raises: InvalidInput as `field_filters`, and for a condition that the engine cannot be asked.
     """
     clauses = [acl_filter(query.principal), *field_filters(query.filters)]
     if query.mode == "code":
-        clauses.append({"terms": {"kind": list(CODE_KINDS)}})
-    return clauses
+        clauses.append(code_filter())
+    return [*clauses, *condition_clauses(query.conditions)]
+
+
+def code_filter() -> Clause:
+    """Return the clause that chunks of code fulfil (`shirabe.definitions.is_code`)."""
+    return {
+        "bool": {
+            "should": [{"terms": {"kind": list(CODE_KINDS)}}, {"terms": {"lang": list(CODE_LANGUAGES)}}],
+            "minimum_should_match": 1,
+        }
+    }
 
 
 def check_filters(filters: Mapping[str, tuple[str, ...]]) -> None:

@@ -16,6 +16,8 @@ from shirabe.types import ModelInfo
 
 CHECKED_META: Final = ("model", "model_revision", "dim")
 """What must agree for vectors to be comparable; another chunker or analyzer only makes other chunks and terms."""
+_EXACT_SINCE: Final = 4
+"""The analyzer version from which on a generation has the fields that exact search reads."""
 _KNOWN_BY: Final = ("model", "model_revision", "dim", "chunker_version", "analyzer_version")
 _ANSWERED: Final = "*.aliases,*.mappings._meta,*.settings.index.uuid"
 
@@ -162,6 +164,12 @@ def check_meta(generation: Generation, model: ModelInfo) -> None:
             "serve that model, or build a new generation (`shirabe index build`)",
             "models.model",
         )
+
+
+def has_code_fields(generation: Generation) -> bool:
+    """Tell whether a generation was made with the fields for exact search over code."""
+    version = str(generation.meta.get("analyzer_version", ""))
+    return version.isdigit() and int(version) >= _EXACT_SINCE
 
 
 def serves(generation: Generation, model: ModelInfo) -> bool:

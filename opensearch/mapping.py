@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from opensearch.analysis import ANALYZER_VERSION, BIGRAM, ENGLISH, IDENTIFIERS, KUROMOJI, READING, analysis
+from opensearch.code_search import CODE_FIELDS
 from shirabe.types import ModelInfo
 
 SHOWN_FIELDS = (
@@ -29,7 +30,7 @@ SHOWN_FIELDS = (
 )
 """What a hit needs of `_source`."""
 
-UNSOURCED_FIELDS = ("dense", "sparse", "late")
+UNSOURCED_FIELDS = ("dense", "sparse", "late", *CODE_FIELDS)
 """Searched or read from their own columns only."""
 
 
@@ -83,6 +84,8 @@ def index_body(model: ModelInfo, chunker_version: str, *, single_node: bool) -> 
 
 def _properties(dim: int) -> dict[str, Any]:
     keyword = {"type": "keyword"}
+    # Every value whole, found by parts of it and by regular expressions: one is a name, or a line.
+    whole = {"type": "wildcard", "doc_values": True}
     shown_only = {"type": "keyword", "index": False, "doc_values": False}
     return {
         "chunk_id": keyword,
@@ -115,6 +118,7 @@ def _properties(dim: int) -> dict[str, Any]:
         },
         "sparse": {"type": "rank_features"},
         "late": {"type": "binary", "doc_values": True},
+        **dict.fromkeys(CODE_FIELDS, whole),
         "acl": keyword,
         "public": {"type": "boolean"},
         "meta": {"type": "object", "enabled": False},

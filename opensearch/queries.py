@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from opensearch.code_search import order_clauses
 from opensearch.filters import Clause, acl_filter, query_filters
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights, highlight, lexical_clause
 from opensearch.mapping import SHOWN_FIELDS
@@ -17,6 +18,8 @@ from shirabe.types import Embedding, Floats, Principal, Query
 Body = dict[str, Any]
 
 LEGS: Final = ("lexical", "dense", "sparse")
+EXACT_LEG: Final = "exact"
+"""What fulfils the query's conditions, without a word of its text: the leg of a query that has none."""
 MAX_QUERY_FEATURES: Final = 64
 MAX_FEATURE_WEIGHT: Final = 64.0  # the engine's own cap
 PAGE_ROWS: Final = 5_000  # the engine's window is 10 000
@@ -38,9 +41,9 @@ def leg_bodies(
 
     Raises: InvalidInput for a bad filter; ValueError for an unknown leg or one whose part of the embedding is missing.
     """
-    unknown = set(legs) - set(LEGS)
+    unknown = set(legs) - {*LEGS, EXACT_LEG}
     if unknown:
-        raise ValueError(f"unknown legs {sorted(unknown)}, there are {', '.join(LEGS)}")
+        raise ValueError(f"unknown legs {sorted(unknown)}, there are {', '.join((*LEGS, EXACT_LEG))}")
     filters = query_filters(query)
     if among is not None:
         filters.append(_ids(among))
@@ -59,7 +62,20 @@ def leg_bodies(
                 raise ValueError("the sparse leg needs a sparse embedding")
             clause = _scored(sparse_clause(embedding.sparse), filters)
         bodies[leg] = {"query": clause, "size": depth, "_source": False, "track_total_hits": False}
+    if EXACT_LEG in legs:
+        bodies[EXACT_LEG] = exact_body(query, filters, depth)
     return bodies
+
+
+def exact_body(query: Query, filters: Sequence[Clause], depth: int) -> Body:
+    """Return what fulfils every filter: the definitions that were named first, then by path."""
+    return {
+        "query": {"bool": {"filter": list(filters), "should": order_clauses(query.conditions)}},
+        "size": depth,
+        "_source": False,
+        "track_total_hits": False,
+        "sort": [{"_score": "desc"}, {"path": "asc"}, {"ordinal": "asc"}],
+    }
 
 
 def dense_clause(vector: Floats, depth: int, filters: Sequence[Clause]) -> Clause:

@@ -11,13 +11,16 @@ from opensearchpy import AsyncOpenSearch
 from opensearch.answers import ranking, require_whole
 from opensearch.bulk import BULK_TIMEOUT_S, delete_action, send_actions, upsert_actions
 from opensearch.client import asking, open_client, refusal
+from opensearch.code_search import asks_code_fields
 from opensearch.documents import stored_of
 from opensearch.export import SAVED_FIELDS, saved_of
 from opensearch.generations import (
     Generation,
+    answering_generation,
     check_meta,
     current_name,
     ensure_generation,
+    has_code_fields,
     read_generation,
     writes_alias,
 )
@@ -34,7 +37,8 @@ from opensearch.queries import (
     terms_body,
     versions_body,
 )
-from shirabe.errors import Unavailable
+from shirabe.definitions import is_code
+from shirabe.errors import InvalidInput, Unavailable
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import Embedding, LegHit, ModelInfo, Principal, Query, Record, Saved, Stored
 
@@ -72,7 +76,9 @@ class OpenSearchStore:
 
         Raises: PartialWrite naming exactly what was not written; Unavailable, Timeout, InvalidInput.
         """
-        upserts = upsert_actions(records, version)
+        has_code = any(is_code(record.chunk) for record in records)
+        exact = has_code and has_code_fields(await self._answering())
+        upserts = upsert_actions(records, version, exact=exact)
         if deletes:
             # A bulk of deletes alone makes a missing index (they carry versions), whatever `require_alias` says.
             await self.identity()
@@ -93,6 +99,7 @@ class OpenSearchStore:
         Raises: InvalidInput for a bad filter; Unavailable, Timeout or Overloaded when any leg fails; ValueError for a
             leg whose part of the embedding is missing.
         """
+        await self._require_fields(query)
         bodies = leg_bodies(query, legs, embedding, depth, weights=self._weights)
         answers = await self._msearch(list(bodies.values()))
         return {leg: ranking(leg, answer) for leg, answer in zip(bodies, answers, strict=True)}
@@ -234,6 +241,18 @@ class OpenSearchStore:
             "chunks": primaries["docs"]["count"],
             "bytes": primaries["store"]["size_in_bytes"],
         }
+
+    async def _answering(self) -> Generation:
+        return self._pinned or await answering_generation(self._client, self._alias)
+
+    async def _require_fields(self, query: Query) -> None:
+        """Refuse conditions on fields that the generation was made before: it would find nothing, and not say why."""
+        if asks_code_fields(query.conditions) and not has_code_fields(generation := await self._answering()):
+            raise InvalidInput(
+                f"the index {generation.name} was built before code could be searched exactly: "
+                "build a new generation (`shirabe index build --from-sources`)",
+                "query",
+            )
 
     async def _search(self, body: Body) -> Mapping[str, Any]:
         with asking():

@@ -123,11 +123,12 @@ class Store(Protocol):
     async def legs(
         self, query: Query, legs: Collection[str], embedding: Embedding | None, depth: int
     ) -> dict[str, list[LegHit]]:
-        """Return the ranking of each named leg (`lexical`, `dense`, `sparse`), `depth` rows at most.
+        """Return the ranking of each named leg (`lexical`, `dense`, `sparse`, `exact`), `depth` rows at most.
 
-        Filters and the ACL are inside each leg.
+        Filters, the query's conditions and the ACL are inside each leg. The leg `exact` is all that fulfils them, the
+        definitions that were named first, then by path.
 
-        Raises: InvalidInput for an unknown filter, Unavailable, Timeout.
+        Raises: InvalidInput for an unknown filter, or a condition that cannot be asked; Unavailable, Timeout.
         """
 
     async def fetch(self, chunk_ids: Sequence[str], query: Query, embedding: Embedding | None) -> list[Stored]:

@@ -11,7 +11,7 @@ const KINDS = {
 };
 const CODE = new Set([...KINDS.code, "code_block"]);
 const CONTROLS = ["mode", "rerank", "source", "kind", "lang"];
-const STAGES = ["lexical", "dense", "sparse", "fused", "late", "cross", "version"];
+const STAGES = ["exact", "lexical", "dense", "sparse", "fused", "late", "cross", "version"];
 const CLOSED_CHARS = 360;
 const CLOSED_LINES = 12;
 
@@ -42,6 +42,12 @@ function showState(state) {
     if (!known && name === "source" && state.source) control.append(make("option", { value: state.source }, state.source));
     control.value = known || name === "source" ? state[name] : control.options[0].value;
   }
+  showOperators();
+}
+
+/** Say what developers may type, where it all works. */
+function showOperators() {
+  at("operators").hidden = form.elements.mode.value !== "code";
 }
 
 function addressOf(state) {
@@ -206,10 +212,12 @@ function timeElement(stamp) {
 function textElement(hit, isCode) {
   const element = make(isCode ? "pre" : "p", { className: "text", lang: hit.lang });
   const short = isCode ? hit.text.split("\n").slice(0, CLOSED_LINES).join("\n") : hit.text.slice(0, CLOSED_CHARS);
-  const marked = !isCode && hit.highlights.length > 0;
+  const lines = isCode ? (hit.lines ?? []) : [];
+  const marked = hit.highlights.length > 0 && (!isCode || lines.length > 0);
   const isCut = marked || short.length < hit.text.length;
   const close = () => {
-    if (marked) element.replaceChildren(...hit.highlights.flatMap((part, place) => (place ? [" … ", ...markup(part)] : markup(part))));
+    if (lines.length) element.replaceChildren(...hit.highlights.flatMap((part, place) => numbered(part, lines[place], place)));
+    else if (marked) element.replaceChildren(...hit.highlights.flatMap((part, place) => (place ? [" … ", ...markup(part)] : markup(part))));
     else element.replaceChildren(short, isCut ? " …" : "");
   };
   close();
@@ -225,6 +233,11 @@ function textElement(hit, isCode) {
     toggle.textContent = open ? words.less : words.more;
   });
   return make("div", {}, element, toggle);
+}
+
+/** Turn a highlighted line of code into nodes, its number first. */
+function numbered(part, line, place) {
+  return [place ? "\n" : "", make("span", { className: "line" }, String(line)), ...markup(part)];
 }
 
 /** Turn a highlighted fragment into nodes: <em> is the one tag it may hold, the rest is escaped text. */
@@ -287,6 +300,7 @@ form.addEventListener("submit", (event) => {
   go(stateOfForm());
 });
 form.addEventListener("change", (event) => {
+  showOperators();
   if (event.target !== query && query.value.trim()) go(stateOfForm());
 });
 at("clear").addEventListener("click", () => {

@@ -7,7 +7,7 @@ chunk is cut between statements and repeats its signature.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -18,6 +18,7 @@ from ingest.chunkers.code_units import Reading, Unit
 from ingest.chunkers.draft import Draft, trail
 from ingest.chunkers.source import SourceText
 from ingest.chunkers.split import Boundaries, Splitter
+from shirabe.definitions import SYMBOLS
 
 _FRAME_CHARS: Final = 200
 _MOST_OPENING: Final = 6
@@ -41,8 +42,19 @@ class Manner:
 
 def cut_units(path: str, source: SourceText, reading: Reading, splitter: Splitter, manner: Manner) -> list[Draft]:
     """Return chunks that hold every line of a file that is not blank, once and in order."""
-    file = _File(path, source, splitter, manner, reading.imports, _blank_ends(source))
+    defined = sorted(_defined(reading.units)) if manner.lang is not None else []
+    file = _File(path, source, splitter, manner, reading.imports, _blank_ends(source), defined)
     return list(file.within(reading.units, 1, source.line_count, manner.rest, ()))
+
+
+def _defined(units: Sequence[Unit]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the line and the scoped name of every definition, those inside others too."""
+    for unit in units:
+        line = unit.signature[0] if unit.signature else unit.first
+        if unit.scope:
+            # A group of Go's types is one unit.
+            yield from ((line, (*unit.scope[:-1], name)) for name in unit.scope[-1].split(", "))
+        yield from _defined(unit.members)
 
 
 def _blank_ends(source: SourceText) -> list[int]:
@@ -59,6 +71,7 @@ class _File:
     manner: Manner
     imports: Sequence[Import]
     after_blanks: list[int]
+    defined: list[tuple[int, tuple[str, ...]]]
 
     def within(
         self, units: Sequence[Unit], first: int, last: int, kind: str, scope: tuple[str, ...]
@@ -110,7 +123,7 @@ class _File:
                 locator=f"{self.path}#L{place['start_line']}-L{place['end_line']}",
                 headings=scope,
                 lang=self.manner.lang,
-                meta=self._meta(kind, scope, self.source.slice(piece)) | place,
+                meta=self._meta(kind, scope, self.source.slice(piece)) | self._symbols(place) | place,
             )
 
     def _framed(self, units: Sequence[Unit], first: int, last: int) -> list[Unit]:
@@ -152,6 +165,15 @@ class _File:
             if imports := used_in(self.imports, text):
                 meta["imports"] = imports
         return meta
+
+    def _symbols(self, place: dict[str, Any]) -> dict[str, Any]:
+        """Return the definitions that are on the lines of a chunk, none for what only goes on or is no code."""
+        if self.manner.lang is None:
+            return {}
+        goes_on = place.get("start_column", 1) > 1  # the line began in the chunk before
+        first = bisect_left(self.defined, (place["start_line"] + goes_on,))
+        last = bisect_left(self.defined, (place["end_line"] + 1,))
+        return {SYMBOLS: [[line, *scope] for line, scope in self.defined[first:last]]}
 
     def _context(self, scope: tuple[str, ...]) -> str:
         # Not its folder: a folder that is renamed costs no embedding, and its words are found by the path.

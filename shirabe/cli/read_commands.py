@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import statistics
+from html import unescape
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +20,14 @@ from shirabe.runtime import Runtime, require_runtime
 from shirabe.settings import load_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_MARK = re.compile("</?em>")
 Filters = Annotated[list[str] | None, typer.Option("--filter", help="field=value; may be repeated.")]
+
+
+_QUERY_HELP = (
+    "What to look up. Among the words, sym:NAME, file:PATH and lang:NAME narrow to code (-file:test leaves out); "
+    'in mode code, so do "exact text" and /regex/. Without other words: exact matches, definitions first.'
+)
 
 
 def parse_filters(pairs: list[str] | None) -> dict[str, list[str]]:
@@ -46,7 +55,9 @@ def print_hits(answer: dict[str, Any]) -> None:
             f"    [dim]{escape(hit['source'])} · {hit['kind']} · {hit['lang']} · {escape(hit['revision'][:12])}[/]",
             highlight=False,
         )
-        out.print(f"    {escape(excerpt(hit))}", highlight=False)
+        shown = hit.get("lines") and hit["highlights"]
+        for line in [unescape(_MARK.sub("", each)).strip() for each in shown or ()] or [excerpt(hit)]:
+            out.print(f"    {escape(line)}", highlight=False)
         for leg, row in (hit.get("legs") or {}).items():
             out.print(f"    [dim]{leg}: rank {row['rank']}, score {row['score']:.4f}[/]", highlight=False)
     stages = " · ".join(f"{name} {value:.0f}" for name, value in answer["stages_ms"].items())
@@ -57,7 +68,7 @@ def print_hits(answer: dict[str, Any]) -> None:
 
 @reports_errors
 def search(
-    query: Annotated[str, typer.Argument(help="What to look up.")],
+    query: Annotated[str, typer.Argument(help=_QUERY_HELP)],
     top_k: Annotated[int, typer.Option("-k", "--top-k", help="Number of hits.")] = 10,
     mode: Annotated[str, typer.Option(help="hybrid, dense, sparse, lexical or code.")] = "hybrid",
     rerank: Annotated[str, typer.Option(help="auto, none, late or cross.")] = "auto",

@@ -31,12 +31,14 @@ from shirabe.types.embedding import (
     TextKind,
 )
 from shirabe.types.search import (
+    Condition,
     Hit,
     Mode,
     Query,
     Recognised,
     Rerank,
     SearchResult,
+    Target,
 )
 from shirabe.types.source import (
     Change,
@@ -71,6 +73,7 @@ __all__ = [
     "Bytes",
     "Change",
     "Chunk",
+    "Condition",
     "Cursor",
     "Declared",
     "Delete",
@@ -102,6 +105,7 @@ __all__ = [
     "SourceStatus",
     "Stored",
     "SyncReport",
+    "Target",
     "Term",
     "TextKind",
     "Upsert",

@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from html import escape
 from uuid import uuid4
 
-from opensearch.filters import CODE_KINDS, check_filters
+from opensearch.code_search import DEFINES, EXACT, PREFIX, condition_clauses
+from opensearch.filters import check_filters
+from shirabe.conditions import fulfils
+from shirabe.definitions import definitions_in, is_code
 from shirabe.names import name_key
-from shirabe.types import Acl, Embedding, LegHit, Principal, Query, Record, Saved, Stored, Term
+from shirabe.types import Acl, Condition, Embedding, LegHit, Principal, Query, Record, Saved, Stored, Term
 from shirabe.versions import version_key
 
 LEGS = ("lexical", "dense", "sparse")
@@ -51,7 +54,8 @@ class InMemoryStore:
         self, query: Query, legs: Collection[str], embedding: Embedding | None, depth: int
     ) -> dict[str, list[LegHit]]:
         rows = self._matching(query)
-        return {leg: _ranking(rows, _scorer(leg, query, embedding), depth) for leg in LEGS if leg in legs}
+        found = {leg: _ranking(rows, _scorer(leg, query, embedding), depth) for leg in LEGS if leg in legs}
+        return found | ({"exact": _exact(rows, query.conditions, depth)} if "exact" in legs else {})
 
     async def scores(
         self, chunk_ids: Sequence[str], query: Query, embedding: Embedding | None
@@ -113,8 +117,14 @@ class InMemoryStore:
         check_filters(query.filters)
         rows = [row for row in self._visible.values() if _may_see(row.document.acl, query.principal)]
         if query.mode == "code":
-            rows = [row for row in rows if row.chunk.kind in CODE_KINDS]
-        return [row for row in rows if _passes(row, query.filters)]
+            rows = [row for row in rows if is_code(row.chunk)]
+        condition_clauses(query.conditions)  # refuses what the engine would
+        return [
+            row
+            for row in rows
+            if _passes(row, query.filters)
+            and all(fulfils(each, row.chunk, row.document.path) for each in query.conditions)
+        ]
 
 
 def _names(row: Record) -> set[str]:
@@ -190,6 +200,28 @@ def _ranking(rows: Sequence[Record], score: Callable[[Record], float | None], de
     scored = [(row.chunk.chunk_id, value) for row in rows if (value := score(row)) is not None]
     best = sorted(scored, key=lambda item: (-item[1], item[0]))[:depth]
     return [LegHit(name, rank, value) for rank, (name, value) in enumerate(best, start=1)]
+
+
+def _exact(rows: Sequence[Record], conditions: Sequence[Condition], depth: int) -> list[LegHit]:
+    """Rank what fulfils conditions: the definitions that were named, then definitions, then the rest, each by path."""
+    scores = {row.chunk.chunk_id: sum(_worth(each, row) for each in conditions if not each.negated) for row in rows}
+    ordered = sorted(rows, key=lambda row: (-scores[row.chunk.chunk_id], row.document.path, row.chunk.ordinal))
+    names = [row.chunk.chunk_id for row in ordered[:depth]]
+    return [LegHit(name, rank, scores[name]) for rank, name in enumerate(names, start=1)]
+
+
+def _worth(condition: Condition, row: Record) -> float:
+    definitions = definitions_in(row.chunk)
+    on_line = condition.target == "line"
+    score = DEFINES if on_line and definitions else 0.0
+    if condition.literal and (
+        condition.target in ("symbol", "qualified") or (on_line and condition.text.isidentifier())
+    ):
+        fold = str.lower if condition.ignore_case else str
+        names = [fold(each.qualified if condition.target == "qualified" else each.name) for each in definitions]
+        asked = fold(condition.text)
+        score += EXACT * (asked in names) + PREFIX * any(name.startswith(asked) for name in names)
+    return score
 
 
 def _version_key(row: Record) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,12 +15,13 @@ import pytest_asyncio
 from opensearchpy import AsyncOpenSearch
 
 from opensearch import queries, store
+from opensearch.code_search import CODE_FIELDS
 from opensearch.generations import answering_generation, current_name, generation_name
 from opensearch.mapping import index_body
 from opensearch.store import OpenSearchStore, open_store
 from shirabe.errors import InvalidInput, PartialWrite, Unavailable
 from shirabe.settings import OpenSearchSettings
-from shirabe.types import Acl, Document, Embedding, ModelInfo, Query, Record, document_id, make_chunk
+from shirabe.types import Acl, Condition, Document, Embedding, ModelInfo, Query, Record, document_id, make_chunk
 
 DIM = 8
 MODEL = ModelInfo("test-model", "1", DIM, 512)
@@ -210,3 +212,38 @@ def unused_tcp_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def test_an_expression_that_costs_too_much_is_refused(opened: OpenSearchStore) -> None:
+    asked = Query("", conditions=(Condition("line", r"\w*a\w{60}x\w*b\w{60}", ignore_case=True),))
+    with pytest.raises(InvalidInput, match="too complex"):
+        await opened.legs(asked, ["exact"], None, 10)
+
+
+async def test_a_generation_from_before_exact_search_is_told_and_still_written_to(
+    engine_settings: OpenSearchSettings, opened: OpenSearchStore, client: AsyncOpenSearch
+) -> None:
+    name = f"{engine_settings.alias}-000002"
+    body = index_body(MODEL, "7", single_node=True)
+    body["mappings"]["_meta"]["analyzer_version"] = "3"
+    for field in CODE_FIELDS:
+        del body["mappings"]["properties"][field]
+    await client.indices.create(index=name, body=body)
+    await client.indices.update_aliases(
+        body={
+            "actions": [
+                {"remove": {"index": await opened.generation(), "alias": engine_settings.alias}},
+                {"add": {"index": name, "alias": engine_settings.alias, "is_write_index": True}},
+            ]
+        }
+    )
+    plain = record(1, "def cancel(): pass")
+    row = replace(plain, chunk=replace(plain.chunk, kind="function", meta={"symbol": "cancel"}))
+    await opened.write([row], [], 1)
+    await opened.refresh()
+    by_path = Query("", conditions=(Condition("path", "p1", literal=True),))
+    assert len((await opened.legs(by_path, ["exact"], None, 10))["exact"]) == 1
+    for target in ("symbol", "qualified", "line"):
+        asked = Query("", conditions=(Condition(target, "cancel", literal=True),))
+        with pytest.raises(InvalidInput, match=f"{name} was built before.*index build"):
+            await opened.legs(asked, ["exact"], None, 10)

@@ -37,6 +37,14 @@ async def test_a_hit_says_everything(client: httpx.AsyncClient) -> None:
     assert hit["updated_at"] == "2026-11-01T10:00:00Z"
 
 
+async def test_a_hit_says_the_lines_that_were_asked_for(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/search", json={"query": '"cancel_order"', "mode": "code", "explain": True})
+    (hit,) = response.json()["hits"]
+    assert hit["lines"] == [1]
+    assert hit["highlights"] == ["def <em>cancel_order</em>(order_id): ..."]
+    assert hit["legs"] == {"exact": {"rank": 1, "score": 0.0}}
+
+
 async def test_explain_gives_the_legs(client: httpx.AsyncClient) -> None:
     answer = (await client.post("/v1/search", json={"query": "cancel order", "explain": True})).json()
     first = answer["hits"][0]["legs"]
@@ -65,6 +73,9 @@ async def test_anonymous_callers_do_not_find_what_is_not_public(client: httpx.As
         ({"query": 5}, "query"),
         ({"query": None}, "query"),
         ({}, "query"),
+        ({"query": "x sym:a("}, "query"),
+        ({"query": r"/\p{Greek}/", "mode": "code"}, "query"),
+        ({"query": "lang:klingon"}, "query"),
         ({"query": "x", "top_k": 101}, "top_k"),
         ({"query": "x", "top_k": 0}, "top_k"),
         ({"query": "x", "top_k": -1}, "top_k"),

@@ -1,3 +1,6 @@
+from typing import Any
+
+import pytest
 from fake_tokens import FakeTokens
 from hypothesis import given
 from hypothesis import strategies as st
@@ -156,3 +159,35 @@ def test_every_line_is_in_one_chunk_within_the_budget(text: str, language: str, 
         assert TOKENS.count(f"{chunk.context}\n{chunk.text}") <= max_tokens
         if "start_column" not in chunk.meta:
             assert chunk.text == "\n".join(lines[chunk.meta["start_line"] - 1 : chunk.meta["end_line"]])
+
+
+def defined(text: str, language: str = "python", max_tokens: int = 320) -> list[list[list[Any]]]:
+    return [chunk.meta["symbols"] for chunk in chunks(text, language, max_tokens)]
+
+
+def test_a_chunk_lists_what_it_defines_by_the_line_of_the_name() -> None:
+    whole = [each for listed in defined(PYTHON) for each in listed]
+    assert whole == [
+        [9, "search"],
+        [14, "Index"],
+        [19, "Index", "add"],
+        [23, "Index", "name"],
+    ]
+    lines = PYTHON.split("\n")
+    assert all(scope[-1] in lines[line - 1] for line, *scope in whole)
+
+
+@pytest.mark.parametrize("max_tokens", [24, 48, 96, 320])
+def test_every_definition_is_listed_once_however_a_file_is_cut(max_tokens: int) -> None:
+    for text, language in ((PYTHON, "python"), (GO, "go")):
+        cut = chunks(text, language, max_tokens)
+        listed = [tuple(each) for chunk in cut for each in chunk.meta["symbols"]]
+        assert listed == [tuple(each) for chunk in chunks(text, language) for each in chunk.meta["symbols"]]
+        for chunk in cut:
+            first, last = chunk.meta["start_line"], chunk.meta["end_line"]
+            assert all(first <= line <= last for line, *_ in chunk.meta["symbols"])
+
+
+def test_a_group_of_types_defines_each_of_them() -> None:
+    text = "package a\n\ntype (\n\tA struct{}\n\tB interface{}\n)\n"
+    assert [scope for listed in defined(text, "go") for _, *scope in listed] == [["A"], ["B"]]

@@ -30,7 +30,11 @@ def test_a_document_holds_only_mapped_fields_and_every_one_of_them() -> None:
     term = {"term": Term(en="x").to_meta()}
     chunk = make_chunk(document, 0, kind="term", text="x", locator="p", lang="en", meta=term)
     embedding = Embedding(np.ones(384, np.float32), {1: 1.0}, None, np.ones((1, 48), np.uint8))
-    assert set(document_of(Record(document, chunk, embedding))) == set(properties())
+    code = make_chunk(
+        document, 1, kind="function", text="def x():", locator="p", lang="python", meta={"symbols": [[1, "x"]]}
+    )
+    bodies = [document_of(Record(document, each, embedding)) for each in (chunk, code)]
+    assert {field for body in bodies for field in body} == set(properties())
 
 
 def test_what_is_shown_is_sourced_and_what_is_not_sourced_is_not_shown() -> None:
@@ -46,7 +50,7 @@ def test_unknown_fields_are_refused_and_the_build_is_recorded() -> None:
         "model_revision": "r1",
         "dim": 384,
         "chunker_version": "3",
-        "analyzer_version": "3",
+        "analyzer_version": "4",
     }
 
 

@@ -191,6 +191,9 @@ def test_legs_ask_for_ids_and_scores_only() -> None:
 
 
 def test_code_mode_searches_code() -> None:
-    assert query_filters(Query("x", mode="code"))[-1] == {
-        "terms": {"kind": ["function", "class", "module", "method", "code"]}
-    }
+    asked = query_filters(Query("x", mode="code"))[-1]["bool"]
+    assert asked["minimum_should_match"] == 1
+    kinds, languages = asked["should"]
+    assert kinds == {"terms": {"kind": ["function", "class", "module", "method", "code"]}}
+    assert {"python", "go", "typescript"} < set(languages["terms"]["lang"])
+    assert not {"ja", "en"} & set(languages["terms"]["lang"])

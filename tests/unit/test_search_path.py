@@ -247,3 +247,60 @@ async def test_the_same_question_has_the_same_answer(search: SearchPath, rerank:
     assert [(hit.stored.chunk.chunk_id, hit.score) for hit in first.hits] == [
         (hit.stored.chunk.chunk_id, hit.score) for hit in again.hits
     ]
+
+
+CODE = [
+    record("src/orders.py", "def cancel_order(order_id):\n    return order_id", kind="function", lang="python"),
+    record("src/test_orders.py", "def test_cancel_order():\n    cancel_order(1)", kind="function", lang="python"),
+    record("docs/cancel.md", "how cancel_order cancels an order"),
+    record("src/secret.py", "def cancel_order_secretly(): ...", kind="function", lang="python", public=False),
+]
+
+
+def defining(row: Record, *names: str) -> Record:
+    meta = {"symbols": [[1, name] for name in names], "start_line": 1, "end_line": 2}
+    return replace(row, chunk=replace(row.chunk, meta=meta, locator=f"{row.document.path}#L1-L2"))
+
+
+@pytest.fixture
+async def code(embedder: FakeEmbedder) -> SearchPath:
+    names = ("cancel_order", "test_cancel_order", "", "cancel_order_secretly")
+    rows = [defining(row, name) if name else row for row, name in zip(CODE, names, strict=True)]
+    return SearchPath(await filled(rows), embedder, FakeReranker(), SearchSettings())
+
+
+async def test_operators_alone_are_answered_exactly_without_a_model(code: SearchPath, embedder: FakeEmbedder) -> None:
+    embedder.error = Unavailable("gone")
+    result = await code.search(Query("sym:cancel_order"))
+    assert [hit.stored.path for hit in result.hits] == ["src/orders.py", "src/test_orders.py"]
+    assert [(hit.rank, set(hit.legs), hit.lines) for hit in result.hits] == [(1, {"exact"}, (1,)), (2, {"exact"}, (1,))]
+    assert result.hits[0].stored.chunk.locator == "src/orders.py#L1"
+    assert (result.degraded, result.glossary, embedder.calls) == ((), (), 0)
+    assert set(result.stages_ms) == {"legs", "fetch"}
+    assert await paths(code, Query("sym:cancel_order -file:test", mode="dense")) == ["src/orders.py"]
+    assert await paths(code, Query("sym:cancel_order", top_k=1)) == ["src/orders.py"]
+
+
+async def test_words_beside_operators_are_ranked_among_what_fulfils_them(code: SearchPath) -> None:
+    result = await code.search(Query("cancel an order lang:py -file:test"))
+    assert [hit.stored.path for hit in result.hits] == ["src/orders.py"]
+    assert {"dense", "lexical", "sparse", "late", "cross"} <= set(result.hits[0].legs)
+    assert result.hits[0].lines == ()
+    lines = await code.search(Query('return "order_id"', mode="code"))
+    assert [(hit.stored.path, hit.lines) for hit in lines.hits] == [("src/orders.py", (1, 2))]
+    assert lines.hits[0].stored.highlights == (
+        "def cancel_order(<em>order_id</em>):",
+        "    return <em>order_id</em>",
+    )
+
+
+async def test_an_operator_shows_nothing_that_the_asker_may_not_see(code: SearchPath) -> None:
+    for text in ("sym:cancel_order", "file:secret", '"cancel_order"', r"/^def \w+/", "cancel sym:cancel_order"):
+        assert "src/secret.py" not in await paths(code, Query(text, mode="code", top_k=50)), text
+
+
+async def test_a_bad_operator_is_refused_before_anything_is_asked(code: SearchPath, embedder: FakeEmbedder) -> None:
+    for text in ("cancel sym:a(", "lang:klingon", "file:*.py"):
+        with pytest.raises(InvalidInput, match=r"at character \d+"):
+            await code.search(Query(text))
+    assert embedder.calls == 0
