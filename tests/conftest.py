@@ -27,6 +27,7 @@ _SERVERS = {"opensearch_url", "models_ready"}
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what shares fixtures in one worker: the session's servers in one, every other file whole."""
     for item in items:
