@@ -120,10 +120,14 @@ def document_body(doc_id: str, principal: Principal, after: str | None) -> Body:
     return _shown([{"term": {"doc_id": doc_id}}, acl_filter(principal)], PAGE_ROWS) | _after(after)
 
 
-def hashes_body(source_id: str, after: str | None) -> Body:
-    """Return one page of a source's chunk ids and content hashes. For the system itself: no principal reads this."""
+def hashes_body(source_id: str, after: str | None, kinds: Collection[str] = ()) -> Body:
+    """Return one page of a source's chunk ids and content hashes, of some kinds or of all.
+
+    For the system itself: no principal reads this.
+    """
+    of_kinds = [{"terms": {"kind": sorted(kinds)}}] if kinds else []
     return {
-        "query": {"bool": {"filter": [{"term": {"source": source_id}}]}},
+        "query": {"bool": {"filter": [{"term": {"source": source_id}}, *of_kinds]}},
         "size": PAGE_ROWS,
         "_source": False,
         "docvalue_fields": ["content_hash"],

@@ -13,6 +13,7 @@ from opensearch.bulk import BULK_TIMEOUT_S, delete_action, send_actions, upsert_
 from opensearch.client import asking, open_client, refusal
 from opensearch.documents import stored_of
 from opensearch.export import SAVED_FIELDS, saved_of
+from opensearch.filters import CODE_KINDS
 from opensearch.generations import (
     Generation,
     check_meta,
@@ -163,6 +164,11 @@ class OpenSearchStore:
         """
         pages = self._pages(lambda after: hashes_body(source_id, after))
         return {hit["_id"]: hit["fields"]["content_hash"][0] async for hit in pages}
+
+    async def code_chunks(self, source_id: str) -> list[str]:
+        """Return the ids of a source's chunks of code. Raises: Unavailable, Timeout, Overloaded."""
+        pages = self._pages(lambda after: hashes_body(source_id, after, CODE_KINDS))
+        return [hit["_id"] async for hit in pages]
 
     async def counts(self) -> dict[str, tuple[int, int]]:
         """Return source id -> (documents, chunks).
