@@ -12,11 +12,13 @@ import numpy as np
 from api.arrangement import Ranked, by_page, diverse, page_keys, together
 from api.glossary import expanded, recognise
 from api.limits import checked
+from api.links import LINKED_UNITS, LINKS, linked_documents
 from api.rerank import ForeignTokens, LateWeights, combine, late_scores
+from api.sides import askable, in_places, leg_weights
 from api.stages import Progress, StageTimeouts, within
-from shirabe.errors import Forbidden, InvalidInput, NotFound, Transient, Unavailable
+from shirabe.errors import Forbidden, InvalidInput, NotFound, ShirabeError, Transient, Unavailable
 from shirabe.fusion import reciprocal_rank_fusion
-from shirabe.protocols import Embedder, Reranker, Store
+from shirabe.protocols import CodeApart, Embedder, Reranker, Store
 from shirabe.settings import SearchSettings
 from shirabe.types import Embedding, Floats, Hit, LegHit, Output, Query, Recognised, Rerank, SearchResult
 
@@ -25,6 +27,8 @@ CROSS_DEPTH = 20
 
 # Not only what passes: a provider may refuse the key or lack the model, and whoever searches cannot mend that.
 _MODEL_GONE = (Transient, Forbidden, NotFound)
+
+_MODELS = ("embedder", "code-embedder")
 
 T = TypeVar("T")
 Legs = dict[str, list[LegHit]]
@@ -35,7 +39,8 @@ class SearchPath:
     """Answers queries over a store and models.
 
     `rerank="auto"` means the cross-encoder where there is one, else late interaction, in the modes `hybrid` and `code`;
-    in the modes of a single leg it means none, so that they show that leg as it is.
+    in the modes of a single leg it means none, so that they show that leg as it is. Where code has an index of its own
+    (`code`), the query is embedded by both models, and documents that name the code that was found are asked for too.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class SearchPath:
         settings: SearchSettings,
         weights: LateWeights = LateWeights(),  # noqa: B008 - frozen
         timeouts: StageTimeouts = StageTimeouts(),  # noqa: B008 - frozen
+        code: CodeApart | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -53,6 +59,7 @@ class SearchPath:
         self._settings = settings
         self._weights = weights
         self._timeouts = timeouts
+        self._code = code
 
     async def search(self, query: Query) -> SearchResult:
         """Return the best hits the principal may see.
@@ -75,9 +82,12 @@ class SearchPath:
                 self._ask_store(self._store.generation()),
             )
         fused = self._fused(query, legs)
+        if linked := await self._linked(query, fused, progress):
+            legs = {**legs, LINKS: linked}
+            fused = self._fused(query, legs)
         ranked, exact = await self._fetch(query, None if rerank == "none" else embedding, fused, legs, progress)
         if rerank != "none" and ranked and embedding is not None:
-            ranked = by_page(await self._late(embedding, exact, ranked, progress))
+            ranked = await self._reranked(embedding, exact, ranked, progress)
         if rerank == "cross" and ranked:
             ranked = await self._cross(query, ranked, progress)
         shown = await self._highlighted(query, await self._arrange(query, ranked, progress), progress)
@@ -106,22 +116,41 @@ class SearchPath:
             wanted |= {"dense", "tokens"}
         if not wanted:
             return None
-        try:
-            with progress.stage("embed"):
-                asked = self._embedding_of(query, wanted, progress)
-                return await within(self._timeouts.embed_s, asked, "the embedding model")
-        except _MODEL_GONE as error:
-            if query.mode in ("dense", "sparse"):
-                raise Unavailable(f"mode {query.mode} needs the embedding model: {error.message}") from error
-            progress.degraded.append("embedder")
-            return None
+        models = self._models_of(query)
+        with progress.stage("embed"):
+            asked = [self._embedding_of(query, wanted, embedder, progress) for embedder in models.values()]
+            found = dict(zip(models, await asyncio.gather(*asked), strict=True))
+        errors = {name: answer for name, answer in found.items() if isinstance(answer, ShirabeError)}
+        if query.mode in ("dense", "sparse") and len(errors) == len(models):
+            error = next(iter(errors.values()))
+            raise Unavailable(f"mode {query.mode} needs the embedding model: {error.message}") from error
+        progress.degraded += errors
+        prose, code = (None if isinstance(one, ShirabeError) else one for one in map(found.get, _MODELS))
+        return prose if code is None else replace(prose or Embedding(), code=code)
 
-    async def _embedding_of(self, query: Query, wanted: set[Output], progress: Progress) -> Embedding | None:
-        """Return what the model has of what is wanted: a model of fewer outputs is not a fault."""
-        outputs = wanted.intersection((await self._embedder.info()).outputs)
-        if query.rerank == "late" and "tokens" not in outputs:
-            progress.degraded.append("rerank")
-        return (await self._embedder.embed([query.text], "query", outputs))[0] if outputs else None
+    def _models_of(self, query: Query) -> dict[str, Embedder]:
+        """Return the models that a query is asked with, by the name that tells of one that is missing."""
+        if self._code is None or self._code.embedder is None:
+            return {"embedder": self._embedder}
+        if query.mode == "code" and self._code.settled:
+            return {"code-embedder": self._code.embedder}
+        return {"embedder": self._embedder, "code-embedder": self._code.embedder}
+
+    async def _embedding_of(
+        self, query: Query, wanted: set[Output], embedder: Embedder, progress: Progress
+    ) -> Embedding | ShirabeError | None:
+        """Return what a model has of what is wanted, for fewer outputs are not a fault; or why it did not answer."""
+
+        async def ask() -> Embedding | None:
+            outputs = wanted.intersection((await embedder.info()).outputs)
+            if query.rerank == "late" and "tokens" not in outputs:
+                progress.degraded.append("rerank")
+            return (await embedder.embed([query.text], "query", outputs))[0] if outputs else None
+
+        try:
+            return await within(self._timeouts.embed_s, ask(), "the embedding model")
+        except _MODEL_GONE as error:
+            return error
 
     async def _recognise(self, query: Query, progress: Progress) -> tuple[Recognised, ...]:
         if "lexical" not in self._legs_of(query):
@@ -131,19 +160,22 @@ class SearchPath:
 
     def _askable(self, query: Query, embedding: Embedding | None) -> list[str]:
         """Return the legs of the mode that this query can be asked of: a leg needs its part of the embedding."""
-        parts = {
-            "lexical": True,
-            "dense": embedding is not None and embedding.dense is not None,
-            "sparse": embedding is not None and embedding.sparse is not None,
-        }
-        if query.mode == "sparse" and not parts["sparse"]:
+        if query.mode == "sparse" and not askable("sparse", embedding):
             raise InvalidInput("the model in use gives no sparse weights", "mode")
-        return [leg for leg in self._legs_of(query) if parts.get(leg)]
+        return [leg for leg in self._legs_of(query) if askable(leg, embedding)]
 
     def _fused(self, query: Query, legs: Legs) -> list[tuple[str, float]]:
         """Return the best of the fused legs: as many as are reranked, or as are asked for."""
-        weights = {leg: self._settings.weights.get(leg, 1.0) for leg in legs}
+        weights = leg_weights(legs, self._settings.weights)
         return reciprocal_rank_fusion(legs, weights)[: max(self._settings.rerank_depth, query.top_k)]
+
+    async def _linked(self, query: Query, fused: Sequence[tuple[str, float]], progress: Progress) -> list[LegHit]:
+        """Return the ranking of documents that name the code that stands first: in them it is explained."""
+        if self._code is None or query.mode != "hybrid":
+            return []
+        with progress.stage("links"):
+            first = [name for name, _ in fused[:LINKED_UNITS]]
+            return await self._ask_store(linked_documents(self._store, query, first))
 
     async def _fetch(
         self,
@@ -164,7 +196,7 @@ class SearchPath:
             if embedding is None:
                 stored = await fetched
             else:
-                asked = self._store.scores(names, query, Embedding(dense=embedding.dense, sparse=embedding.sparse))
+                asked = self._store.scores(names, query, embedding)
                 stored, exact = await asyncio.gather(fetched, self._ask_store(asked))
         by_id = {item.chunk.chunk_id: item for item in stored}
         places: dict[str, dict[str, tuple[int, float]]] = {name: {} for name in by_id}
@@ -179,11 +211,25 @@ class SearchPath:
         ]
         return ranked, exact
 
+    async def _reranked(
+        self, embedding: Embedding, exact: LegScores, ranked: Sequence[Ranked], progress: Progress
+    ) -> list[Ranked]:
+        """Rank by late interaction and by page; code of another model by its own tokens, in the places it has."""
+        code = [item for item in ranked if item.stored.apart]
+        if not code:
+            return by_page(await self._late(embedding, exact, ranked, progress))
+        prose = by_page(
+            await self._late(embedding, exact, [item for item in ranked if not item.stored.apart], progress)
+        )
+        if embedding.code is not None:
+            code = by_page(await self._late(embedding.code, exact, code, progress))
+        return in_places(ranked, prose, code)
+
     async def _late(
         self, embedding: Embedding, exact: LegScores, ranked: Sequence[Ranked], progress: Progress
     ) -> list[Ranked]:
         """Rank by late interaction combined with the exact scores of the same candidates."""
-        if embedding.tokens is None:
+        if embedding.tokens is None or not ranked:
             return list(ranked)
         names = [item.stored.chunk.chunk_id for item in ranked]
         with progress.stage("late"):

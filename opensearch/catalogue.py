@@ -13,7 +13,6 @@ from opensearch.generations import (
     Generation,
     all_generations,
     answering_generation,
-    check_meta,
     current_name,
     ensure_generation,
     generation_name,
@@ -198,18 +197,3 @@ class Catalogue:
 async def open_catalogue(settings: OpenSearchSettings, weights: LexicalWeights = DEFAULT_WEIGHTS) -> Catalogue:
     """Connect. Raises: InvalidInput when the engine is too old; Unavailable, Timeout."""
     return Catalogue(await open_client(settings), settings.alias, weights)
-
-
-async def open_pinned(settings: OpenSearchSettings, model: ModelInfo) -> OpenSearchStore:
-    """Connect to the generation that answers now, and stay with it; `OpenSearchStore.close` ends it.
-
-    Raises: InvalidInput when it is of another model; Unavailable, Timeout.
-    """
-    catalogue = await open_catalogue(settings)
-    try:
-        generation = await catalogue.answering()
-        check_meta(generation, model)
-        return await catalogue.to_write(generation)
-    except BaseException:
-        await catalogue.close()
-        raise

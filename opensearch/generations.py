@@ -173,6 +173,11 @@ def serves(generation: Generation, model: ModelInfo) -> bool:
     return not _differences(generation, model)
 
 
+def is_same_model(one: Generation, other: Generation) -> bool:
+    """Tell whether one model built both, so that their vectors can be compared."""
+    return all(one.meta.get(key) == other.meta.get(key) for key in CHECKED_META)
+
+
 async def wait_active(client: AsyncOpenSearch, name: str) -> None:
     """Wait until an index takes reads and writes. Raises: Unavailable, Timeout."""
     with asking():
