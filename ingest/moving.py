@@ -69,3 +69,22 @@ async def move(parts: Parts, source_id: str, chunk_ids: Sequence[str]) -> int:
     finally:
         await asyncio.to_thread(parts.ledger.end_run, run, "moved")
     return len(saved)
+
+
+async def leave_out(parts: Parts, origin: Origin, locks: SourceLocks, source_id: str) -> None:
+    """Take the code of one source out of a generation that follows, for it lies in the other index.
+
+    Raises: AlreadySyncing when a sync takes too long; Unavailable, Overloaded, Timeout.
+    """
+    async with locks.hold_briefly(source_id, _LOCK_WAIT_S):
+        await parts.store.refresh()
+        names = await origin.code_chunks(source_id)
+        if not names:
+            return
+        scope = await parts.scope(source_id)
+        run, version = await asyncio.to_thread(parts.ledger.begin_run, scope.scope)
+        try:
+            for start in range(0, len(names), MOVED):
+                await parts.store.write([], names[start : start + MOVED], version)
+        finally:
+            await asyncio.to_thread(parts.ledger.end_run, run, "moved")
