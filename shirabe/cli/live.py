@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -57,7 +58,7 @@ class LiveIndex:
         now = time.monotonic()
         if not fresh and self._answering is not None and now - self._answering[0] < _FRESH_S:
             return self._answering[1]
-        found = self.whole(await self._catalogue.answering(), await self.code_answering())
+        found = self.whole(*await asyncio.gather(self._catalogue.answering(), self.code_answering()))
         self._answering = now, found
         return found
 
