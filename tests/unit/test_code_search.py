@@ -160,7 +160,7 @@ async def test_a_document_that_names_the_code_that_was_found_is_found_by_it(rig:
     assert linked == {"docs/en/internals.md": 1}
     assert "links" in result.stages_ms
     for mode in ("code", "lexical", "dense"):
-        assert "links" not in (await rig.search.search(Query("cancel order", mode=mode))).stages_ms  # type: ignore[arg-type]
+        assert "links" not in (await rig.search.search(Query("cancel order", mode=mode))).stages_ms
 
 
 async def test_a_link_shows_nothing_that_the_question_leaves_out(rig: Rig) -> None:

@@ -166,9 +166,9 @@ async def test_a_model_that_said_nothing_leaves_the_other_index() -> None:
     for prose, code, expected in ((True, False, "dense"), (False, True, "code_dense")):
         embedding = asked("cancel order", prose=prose, code=code)
         assert set(await both.legs(Query("cancel order"), ["dense"], embedding, 10)) == {expected}
-    for embedding in (None, Embedding()):
+    for nothing in (None, Embedding()):
         with pytest.raises(ValueError, match="dense leg needs"):
-            await both.legs(Query("x"), ["dense"], embedding, 10)
+            await both.legs(Query("x"), ["dense"], nothing, 10)
 
 
 @pytest.mark.parametrize(
