@@ -13,9 +13,12 @@ from shirabe.types import Chunk, LegHit, Query
 
 LINKS: Final = "links"
 """The leg of documents that name the code that was found."""
-LINKS_WEIGHT: Final = 0.5
-LINKED_UNITS: Final = 10
-"""How far down the fusion code is looked at for its names."""
+LINKS_WEIGHT: Final = 0.0
+"""They become candidates, and what reranks them decides. Weighed as a leg they took places from what was asked for."""
+LINKED_UNITS: Final = 1
+"""How far down the fusion code is looked at for its names: what code further down is named by is seldom asked for."""
+LINK_PLACES: Final = 3
+"""Candidates that links may bring in."""
 _DEPTH: Final = 20
 _MAX_NAMES: Final = 8
 _CODE_LIKE: Final = re.compile(r"[a-z0-9][A-Z]|[_.:]")

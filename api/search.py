@@ -12,9 +12,9 @@ import numpy as np
 from api.arrangement import Ranked, by_page, diverse, page_keys, together
 from api.glossary import expanded, recognise
 from api.limits import checked
-from api.links import LINKED_UNITS, LINKS, linked_documents
-from api.rerank import ForeignTokens, LateWeights, combine, late_scores
-from api.sides import askable, in_places, leg_weights
+from api.links import LINK_PLACES, LINKED_UNITS, LINKS, linked_documents
+from api.rerank import ForeignTokens, LateWeights, combine, combine_apart, late_scores
+from api.sides import askable, leg_weights
 from api.stages import Progress, StageTimeouts, within
 from shirabe.errors import Forbidden, InvalidInput, NotFound, ShirabeError, Transient, Unavailable
 from shirabe.fusion import reciprocal_rank_fusion
@@ -87,7 +87,7 @@ class SearchPath:
             fused = self._fused(query, legs)
         ranked, exact = await self._fetch(query, None if rerank == "none" else embedding, fused, legs, progress)
         if rerank != "none" and ranked and embedding is not None:
-            ranked = await self._reranked(embedding, exact, ranked, progress)
+            ranked = by_page(await self._late(embedding, exact, ranked, progress))
         if rerank == "cross" and ranked:
             ranked = await self._cross(query, ranked, progress)
         shown = await self._highlighted(query, await self._arrange(query, ranked, progress), progress)
@@ -167,7 +167,11 @@ class SearchPath:
     def _fused(self, query: Query, legs: Legs) -> list[tuple[str, float]]:
         """Return the best of the fused legs: as many as are reranked, or as are asked for."""
         weights = leg_weights(legs, self._settings.weights)
-        return reciprocal_rank_fusion(legs, weights)[: max(self._settings.rerank_depth, query.top_k)]
+        fused = reciprocal_rank_fusion(legs, weights)
+        depth = max(self._settings.rerank_depth, query.top_k)
+        linked = {hit.chunk_id for hit in legs.get(LINKS, ())}
+        brought = [row for row in fused[depth:] if row[0] in linked][:LINK_PLACES]
+        return [*fused[: depth - len(brought)], *brought]
 
     async def _linked(self, query: Query, fused: Sequence[tuple[str, float]], progress: Progress) -> list[LegHit]:
         """Return the ranking of documents that name the code that stands first: in them it is explained."""
@@ -211,37 +215,32 @@ class SearchPath:
         ]
         return ranked, exact
 
-    async def _reranked(
-        self, embedding: Embedding, exact: LegScores, ranked: Sequence[Ranked], progress: Progress
-    ) -> list[Ranked]:
-        """Rank by late interaction and by page; code of another model by its own tokens, in the places it has."""
-        code = [item for item in ranked if item.stored.apart]
-        if not code:
-            return by_page(await self._late(embedding, exact, ranked, progress))
-        prose = by_page(
-            await self._late(embedding, exact, [item for item in ranked if not item.stored.apart], progress)
-        )
-        if embedding.code is not None:
-            code = by_page(await self._late(embedding.code, exact, code, progress))
-        return in_places(ranked, prose, code)
-
     async def _late(
         self, embedding: Embedding, exact: LegScores, ranked: Sequence[Ranked], progress: Progress
     ) -> list[Ranked]:
         """Rank by late interaction combined with the exact scores of the same candidates."""
-        if embedding.tokens is None or not ranked:
+        said = (embedding, embedding.code or Embedding())
+        if all(one.tokens is None for one in said):
             return list(ranked)
         names = [item.stored.chunk.chunk_id for item in ranked]
+        apart = np.asarray([item.stored.apart for item in ranked], dtype=np.bool_)
+        late = np.full(len(ranked), np.nan, dtype=np.float32)
         with progress.stage("late"):
             try:
-                late = await asyncio.to_thread(late_scores, embedding.tokens, [item.stored.bits for item in ranked])
+                for one, group in zip(said, (~apart, apart), strict=True):
+                    if one.tokens is not None and group.any():
+                        bits = [item.stored.bits for item, its in zip(ranked, group, strict=True) if its]
+                        late[group] = await asyncio.to_thread(late_scores, one.tokens, bits)
             except ForeignTokens:
                 progress.degraded.append("rerank")
                 return list(ranked)
             dense = _in_order(names, exact.get("dense", {}), absent=np.nan)
             lexical = _in_order(names, exact.get("lexical", {}), absent=0.0)
             sparse = _in_order(names, exact.get("sparse", {}), absent=0.0 if "sparse" in exact else np.nan)
-            scores = combine(late, dense, lexical, sparse, self._weights)
+            if apart.any():
+                scores = combine_apart(late, dense, lexical, sparse, apart, self._weights)
+            else:
+                scores = combine(late, dense, lexical, sparse, self._weights)
             return _reordered(ranked, scores.tolist(), "late")
 
     async def _cross(self, query: Query, ranked: Sequence[Ranked], progress: Progress) -> list[Ranked]:

@@ -1,17 +1,10 @@
-"""Code that lies in an index of its own, on the read path: what weighs how much, and where it ranks. Pure.
-
-Vectors of two models cannot be compared, nor can what late interaction makes of their tokens. What can be compared are
-ranks, and the words of both indices. So legs are fused by rank, and each index is reranked within the places that the
-fusion gave to it.
-"""
+"""The legs of a search where code lies in an index of its own, built by another model. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from typing import Final
 
-from api.arrangement import Ranked
 from api.links import LINKS, LINKS_WEIGHT
 from shirabe.types import Embedding
 
@@ -42,9 +35,3 @@ def askable(leg: str, embedding: Embedding | None) -> bool:
     return any(
         each is not None and getattr(each, leg) is not None for each in (embedding, embedding and embedding.code)
     )
-
-
-def in_places(places: Sequence[Ranked], prose: Sequence[Ranked], code: Sequence[Ranked]) -> list[Ranked]:
-    """Return both rankings in one: each index keeps the places, and their scores, that it had in `places`."""
-    rankings = {False: iter(prose), True: iter(code)}
-    return [replace(next(rankings[item.stored.apart]), score=item.score) for item in places]
