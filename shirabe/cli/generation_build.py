@@ -28,13 +28,17 @@ FROM_SOURCES = "from_sources"
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build did: documents and chunks written, by source, and what could not be taken over."""
+    """What a build did: documents and chunks written, by source, and what could not be taken over.
+
+    `answers`: it is no candidate, but the first generation of the code index, to which code was moved.
+    """
 
     generation: str
     beside: str
     model: str
     dim: int
     sources: dict[str, Copied] = field(default_factory=dict)
+    answers: bool = False
 
     @property
     def failures(self) -> list[Failure]:
@@ -69,7 +73,7 @@ async def build(
         catalogue, lead = parts.catalogue_of(code=code), await parts.catalogue.require_single()
         if code and (apart is None or not is_settled(apart)):
             made, moved = await move_out(parts, settings, lead, choice, on_progress)
-            return BuildReport(made.name, lead.name, str(made.meta["model"]), made.dim, moved)
+            return BuildReport(made.name, lead.name, str(made.meta["model"]), made.dim, moved, answers=True)
         answering = await catalogue.require_single()
         model = await chosen_model(parts, settings, answering, choice)
         candidate = await _candidate(parts, settings, answering, model, catalogue, from_sources=from_sources)

@@ -91,7 +91,7 @@ def build_generation(
     if json_:
         print_json({**_fields(report), "failures": report.failures})
     else:
-        _print_build(report)
+        _print_build(report, code=code)
     if report.failures:
         raise typer.Exit(PARTIAL)
 
@@ -242,10 +242,10 @@ def _print_row(row: Row) -> None:
 
 
 def _fields(report: BuildReport) -> dict[str, object]:
-    return {name: getattr(report, name) for name in ("generation", "beside", "model", "dim", "sources")}
+    return {name: getattr(report, name) for name in ("generation", "beside", "model", "dim", "sources", "answers")}
 
 
-def _print_build(report: BuildReport) -> None:
+def _print_build(report: BuildReport, *, code: bool) -> None:
     out.print(
         f"[bold]{report.generation}[/] beside {report.beside}: {escape(report.model)}, {report.dim} dimensions",
         highlight=False,
@@ -258,7 +258,11 @@ def _print_build(report: BuildReport) -> None:
     out.print(table)
     for failure in report.failures[:SHOWN_FAILURES]:
         out.print(f"  [red]failed[/] {escape(failure.path)}: {escape(failure.reason)}", highlight=False)
-    out.print(f"what is written goes to both; next: `shirabe index verify {report.generation} --queries FILE`")
+    if report.answers:
+        out.print(f"all code lies in {report.generation} now, which answers", highlight=False)
+        return
+    option = " --code" if code else ""
+    out.print(f"what is written goes to both; next: `shirabe index verify {report.generation}{option} --queries FILE`")
 
 
 def _print_verify(report: VerifyReport) -> None:

@@ -76,7 +76,7 @@ class Rig:
     """A search path over two models."""
 
     def __init__(self, pair: PairStore, **more: Any) -> None:
-        self.prose, self.code = FakeEmbedder(), Coder()
+        self.pair, self.prose, self.code = pair, FakeEmbedder(), Coder()
         settings = SearchSettings(versions_together=False)
         self.search = SearchPath(
             pair, self.prose, more.pop("reranker", None), settings, code=CodeApart(self.code, settled=True), **more
@@ -159,6 +159,13 @@ async def test_a_document_that_names_the_code_that_was_found_is_found_by_it(rig:
     assert "links" in result.stages_ms
     for mode in ("code", "lexical", "dense"):
         assert "links" not in (await rig.search.search(Query("cancel order", mode=mode))).stages_ms
+
+
+async def test_what_is_linked_is_a_candidate_even_beyond_the_depth_that_is_reranked(rig: Rig) -> None:
+    shallow = SearchSettings(versions_together=False, rerank_depth=2)
+    rig.search = SearchPath(rig.pair, rig.prose, None, shallow, code=CodeApart(rig.code, settled=True))
+    found = await rig.paths(Query("def cancel_order order_id", top_k=2))
+    assert found == ["src/akane/orders.py", "docs/en/internals.md"]
 
 
 async def test_a_link_shows_nothing_that_the_question_leaves_out(rig: Rig) -> None:
