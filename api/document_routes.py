@@ -9,11 +9,11 @@ from fastapi import APIRouter
 from api.document_models import DocumentAnswer, DocumentRequest, PutAnswer
 from api.source_models import SyncAnswer
 from shirabe.errors import NotFound
-from shirabe.protocols import Sources, Store
+from shirabe.protocols import Documents, Sources
 from shirabe.types import Principal
 
 
-def document_routes(store: Store, sources: Sources) -> APIRouter:
+def document_routes(store: Documents, sources: Sources) -> APIRouter:
     """Return the routes of documents."""
     routes = APIRouter(prefix="/v1/documents", tags=["documents"])
 

@@ -15,7 +15,7 @@ from api.metrics import Metrics
 from api.problems import RETRY_AFTER_S, problem
 from api.source_metrics import source_exposition
 from shirabe.errors import ShirabeError
-from shirabe.protocols import Embedder, Sources, Store
+from shirabe.protocols import Documents, Embedder, Sources
 
 READY_TIMEOUT_S = 2.0
 
@@ -26,7 +26,9 @@ class Health(BaseModel):
     status: str = "ok"
 
 
-def health_routes(store: Store, embedder: Embedder, sources: Sources, metrics: Metrics) -> APIRouter:
+def health_routes(
+    store: Documents, embedder: Embedder, sources: Sources, metrics: Metrics, code_embedder: Embedder | None = None
+) -> APIRouter:
     """Return the routes of watching."""
     routes = APIRouter(tags=["health"])
 
@@ -37,9 +39,12 @@ def health_routes(store: Store, embedder: Embedder, sources: Sources, metrics: M
 
     @routes.get("/readyz", response_model=Health)
     async def get_readyz() -> Health | Response:
-        """Tell whether the search engine and the embedding model answer, and which does not."""
-        answers = await asyncio.gather(_answers(store.generation()), _answers(embedder.info()))
-        missing = [part for part, answers_now in zip(("store", "embedder"), answers, strict=True) if not answers_now]
+        """Tell whether the search engine and the embedding models answer, and which does not."""
+        asked: dict[str, Awaitable[object]] = {"store": store.generation(), "embedder": embedder.info()}
+        if code_embedder is not None:
+            asked["code-embedder"] = code_embedder.info()
+        answers = await asyncio.gather(*map(_answers, asked.values()))
+        missing = [part for part, answers_now in zip(asked, answers, strict=True) if not answers_now]
         if missing:
             return problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,

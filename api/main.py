@@ -17,7 +17,7 @@ from api.search_routes import search_routes
 from api.server import ApiServer
 from api.source_routes import source_routes
 from shirabe import __version__
-from shirabe.protocols import ActivityLog, Embedder, Searcher, Sources, Store
+from shirabe.protocols import ActivityLog, Documents, Embedder, Searcher, Sources
 from shirabe.settings import ApiSettings
 
 __all__ = ["ApiServer", "create_app"]
@@ -25,13 +25,17 @@ __all__ = ["ApiServer", "create_app"]
 
 def create_app(
     search: Searcher,
-    store: Store,
+    store: Documents,
     embedder: Embedder,
     sources: Sources,
     settings: ApiSettings,
     activity: ActivityLog | None = None,
+    code_embedder: Embedder | None = None,
 ) -> FastAPI:
-    """Return the facade over its parts, which stay the caller's to open and close; without `activity` none is kept."""
+    """Return the facade over its parts, which stay the caller's to open and close; without `activity` none is kept.
+
+    `code_embedder` is what embeds code where it has an index of its own.
+    """
     app = FastAPI(
         title="Shirabe",
         version=__version__,
@@ -47,7 +51,7 @@ def create_app(
         search_routes(search, metrics, QueryLog(activity)),
         document_routes(store, sources),
         source_routes(sources),
-        health_routes(store, embedder, sources, metrics),
+        health_routes(store, embedder, sources, metrics, code_embedder),
         page_routes(),
     ):
         app.include_router(routes)

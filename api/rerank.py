@@ -11,10 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from shirabe.types import Bytes, Floats, Halves
 
+Bools = npt.NDArray[np.bool_]
+
 MAX_QUERY_TOKENS = 256
+APART_SPREAD = 0.85
+"""How far code stands out against prose, in one spread: less, for questions are more often about prose."""
 _BLOCK_TOKENS = 16_384
 
 
@@ -84,11 +89,40 @@ def combine(late: Floats, dense: Floats, lexical: Floats, sparse: Floats, weight
     A score that no candidate has, or that is the same for all, leaves the sum. Standardised, not min-max scaled: a
     range hangs on two of the candidates, a deviation on all of them.
     """
-    total = np.zeros(len(late), dtype=np.float32)
-    pairs = ((late, weights.late), (dense, weights.dense), (lexical, weights.lexical), (sparse, weights.sparse))
+    return _scaled(
+        _weighted(((late, weights.late), (dense, weights.dense), (lexical, weights.lexical), (sparse, weights.sparse)))
+    )
+
+
+def combine_apart(
+    late: Floats, dense: Floats, lexical: Floats, sparse: Floats, apart: Bools, weights: LateWeights
+) -> Floats:
+    """Return the same of candidates that two models speak for: those that are `apart`, and the others.
+
+    What the models say is standardised among the candidates of each, and brought to one spread, nearly: what stands out
+    of its own counts, and neither the level of a model's scores nor how many of them it has. Words count over all.
+    """
+    meaning = np.zeros(len(late), dtype=np.float32)
+    spreads: list[np.float32] = []
+    for group in (~apart, apart):
+        said = _weighted(((late[group], weights.late), (dense[group], weights.dense), (sparse[group], weights.sparse)))
+        meaning[group] = said
+        spreads.append(said.std() if len(said) else np.float32(0.0))
+    if min(spreads) > 0:
+        meaning[apart] *= APART_SPREAD * spreads[0] / spreads[1]
+    return _scaled(meaning + _weighted(((lexical, weights.lexical),)))
+
+
+def _weighted(pairs: Sequence[tuple[Floats, float]]) -> Floats:
+    """Return the weighted sum of the standardised scores, of those that any candidate has."""
+    total = np.zeros(len(pairs[0][0]), dtype=np.float32)
     for scores, weight in pairs:
         if weight > 0 and not np.isnan(scores).all():
             total += np.float32(weight) * _standardised(scores)
+    return total
+
+
+def _scaled(total: Floats) -> Floats:
     low, high = total.min(initial=np.inf), total.max(initial=-np.inf)
     return np.asarray((total - low) / (high - low) if high > low else np.ones_like(total), dtype=np.float32)
 

@@ -13,12 +13,14 @@ from api.arrangement import Ranked, by_page, diverse, page_keys, together
 from api.exact import in_order, marked
 from api.glossary import expanded, recognise
 from api.limits import checked
+from api.links import LINK_PLACES, LINKED_UNITS, LINKS, linked_documents
 from api.operators import asked
-from api.rerank import ForeignTokens, LateWeights, combine, late_scores
+from api.rerank import ForeignTokens, LateWeights, combine, combine_apart, late_scores
+from api.sides import askable, leg_weights
 from api.stages import Progress, StageTimeouts, within
-from shirabe.errors import Forbidden, InvalidInput, NotFound, Transient, Unavailable
+from shirabe.errors import Forbidden, InvalidInput, NotFound, ShirabeError, Transient, Unavailable
 from shirabe.fusion import reciprocal_rank_fusion
-from shirabe.protocols import Embedder, Reranker, Store
+from shirabe.protocols import CodeApart, Embedder, Reranker, Store
 from shirabe.settings import SearchSettings
 from shirabe.types import Embedding, Floats, Hit, LegHit, Output, Query, Recognised, Rerank, SearchResult
 
@@ -27,6 +29,8 @@ CROSS_DEPTH = 20
 
 # Not only what passes: a provider may refuse the key or lack the model, and whoever searches cannot mend that.
 _MODEL_GONE = (Transient, Forbidden, NotFound)
+
+_MODELS = ("embedder", "code-embedder")
 
 T = TypeVar("T")
 Legs = dict[str, list[LegHit]]
@@ -37,7 +41,8 @@ class SearchPath:
     """Answers queries over a store and models.
 
     `rerank="auto"` means the cross-encoder where there is one, else late interaction, in the modes `hybrid` and `code`;
-    in the modes of a single leg it means none, so that they show that leg as it is.
+    in the modes of a single leg it means none, so that they show that leg as it is. Where code has an index of its own
+    (`code`), the query is embedded by both models, and documents that name the code that was found are asked for too.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class SearchPath:
         settings: SearchSettings,
         weights: LateWeights = LateWeights(),  # noqa: B008 - frozen
         timeouts: StageTimeouts = StageTimeouts(),  # noqa: B008 - frozen
+        code: CodeApart | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -55,6 +61,7 @@ class SearchPath:
         self._settings = settings
         self._weights = weights
         self._timeouts = timeouts
+        self._code = code
 
     async def search(self, query: Query) -> SearchResult:
         """Return the best hits the principal may see.
@@ -79,6 +86,9 @@ class SearchPath:
                 self._ask_store(self._store.generation()),
             )
         fused = self._fused(query, legs)
+        if linked := await self._linked(query, fused, progress):
+            legs = {**legs, LINKS: linked}
+            fused = self._fused(query, legs)
         ranked, exact = await self._fetch(query, None if rerank == "none" else embedding, fused, legs, progress)
         if rerank != "none" and ranked and embedding is not None:
             ranked = by_page(await self._late(embedding, exact, ranked, progress))
@@ -132,22 +142,41 @@ class SearchPath:
             wanted |= {"dense", "tokens"}
         if not wanted:
             return None
-        try:
-            with progress.stage("embed"):
-                asked = self._embedding_of(query, wanted, progress)
-                return await within(self._timeouts.embed_s, asked, "the embedding model")
-        except _MODEL_GONE as error:
-            if query.mode in ("dense", "sparse"):
-                raise Unavailable(f"mode {query.mode} needs the embedding model: {error.message}") from error
-            progress.degraded.append("embedder")
-            return None
+        models = self._models_of(query)
+        with progress.stage("embed"):
+            asked = [self._embedding_of(query, wanted, embedder, progress) for embedder in models.values()]
+            found = dict(zip(models, await asyncio.gather(*asked), strict=True))
+        errors = {name: answer for name, answer in found.items() if isinstance(answer, ShirabeError)}
+        if query.mode in ("dense", "sparse") and len(errors) == len(models):
+            error = next(iter(errors.values()))
+            raise Unavailable(f"mode {query.mode} needs the embedding model: {error.message}") from error
+        progress.degraded += errors
+        prose, code = (None if isinstance(one, ShirabeError) else one for one in map(found.get, _MODELS))
+        return prose if code is None else replace(prose or Embedding(), code=code)
 
-    async def _embedding_of(self, query: Query, wanted: set[Output], progress: Progress) -> Embedding | None:
-        """Return what the model has of what is wanted: a model of fewer outputs is not a fault."""
-        outputs = wanted.intersection((await self._embedder.info()).outputs)
-        if query.rerank == "late" and "tokens" not in outputs:
-            progress.degraded.append("rerank")
-        return (await self._embedder.embed([query.text], "query", outputs))[0] if outputs else None
+    def _models_of(self, query: Query) -> dict[str, Embedder]:
+        """Return the models that a query is asked with, by the name that tells of one that is missing."""
+        if self._code is None or self._code.embedder is None:
+            return {"embedder": self._embedder}
+        if query.mode == "code" and self._code.settled:
+            return {"code-embedder": self._code.embedder}
+        return {"embedder": self._embedder, "code-embedder": self._code.embedder}
+
+    async def _embedding_of(
+        self, query: Query, wanted: set[Output], embedder: Embedder, progress: Progress
+    ) -> Embedding | ShirabeError | None:
+        """Return what a model has of what is wanted, for fewer outputs are not a fault; or why it did not answer."""
+
+        async def ask() -> Embedding | None:
+            outputs = wanted.intersection((await embedder.info()).outputs)
+            if query.rerank == "late" and "tokens" not in outputs:
+                progress.degraded.append("rerank")
+            return (await embedder.embed([query.text], "query", outputs))[0] if outputs else None
+
+        try:
+            return await within(self._timeouts.embed_s, ask(), "the embedding model")
+        except _MODEL_GONE as error:
+            return error
 
     async def _recognise(self, query: Query, progress: Progress) -> tuple[Recognised, ...]:
         if "lexical" not in self._legs_of(query):
@@ -157,19 +186,26 @@ class SearchPath:
 
     def _askable(self, query: Query, embedding: Embedding | None) -> list[str]:
         """Return the legs of the mode that this query can be asked of: a leg needs its part of the embedding."""
-        parts = {
-            "lexical": True,
-            "dense": embedding is not None and embedding.dense is not None,
-            "sparse": embedding is not None and embedding.sparse is not None,
-        }
-        if query.mode == "sparse" and not parts["sparse"]:
+        if query.mode == "sparse" and not askable("sparse", embedding):
             raise InvalidInput("the model in use gives no sparse weights", "mode")
-        return [leg for leg in self._legs_of(query) if parts.get(leg)]
+        return [leg for leg in self._legs_of(query) if askable(leg, embedding)]
 
     def _fused(self, query: Query, legs: Legs) -> list[tuple[str, float]]:
         """Return the best of the fused legs: as many as are reranked, or as are asked for."""
-        weights = {leg: self._settings.weights.get(leg, 1.0) for leg in legs}
-        return reciprocal_rank_fusion(legs, weights)[: max(self._settings.rerank_depth, query.top_k)]
+        weights = leg_weights(legs, self._settings.weights)
+        fused = reciprocal_rank_fusion(legs, weights)
+        depth = max(self._settings.rerank_depth, query.top_k)
+        linked = {hit.chunk_id for hit in legs.get(LINKS, ())}
+        brought = [row for row in fused[depth:] if row[0] in linked][:LINK_PLACES]
+        return [*fused[: depth - len(brought)], *brought]
+
+    async def _linked(self, query: Query, fused: Sequence[tuple[str, float]], progress: Progress) -> list[LegHit]:
+        """Return the ranking of documents that name the code that stands first: in them it is explained."""
+        if self._code is None or query.mode != "hybrid":
+            return []
+        with progress.stage("links"):
+            first = [name for name, _ in fused[:LINKED_UNITS]]
+            return await self._ask_store(linked_documents(self._store, query, first))
 
     async def _fetch(
         self,
@@ -190,7 +226,7 @@ class SearchPath:
             if embedding is None:
                 stored = await fetched
             else:
-                asked = self._store.scores(names, query, Embedding(dense=embedding.dense, sparse=embedding.sparse))
+                asked = self._store.scores(names, query, embedding)
                 stored, exact = await asyncio.gather(fetched, self._ask_store(asked))
         by_id = {item.chunk.chunk_id: item for item in stored}
         places: dict[str, dict[str, tuple[int, float]]] = {name: {} for name in by_id}
@@ -209,19 +245,28 @@ class SearchPath:
         self, embedding: Embedding, exact: LegScores, ranked: Sequence[Ranked], progress: Progress
     ) -> list[Ranked]:
         """Rank by late interaction combined with the exact scores of the same candidates."""
-        if embedding.tokens is None:
+        said = (embedding, embedding.code or Embedding())
+        if all(one.tokens is None for one in said):
             return list(ranked)
         names = [item.stored.chunk.chunk_id for item in ranked]
+        apart = np.asarray([item.stored.apart for item in ranked], dtype=np.bool_)
+        late = np.full(len(ranked), np.nan, dtype=np.float32)
         with progress.stage("late"):
             try:
-                late = await asyncio.to_thread(late_scores, embedding.tokens, [item.stored.bits for item in ranked])
+                for one, group in zip(said, (~apart, apart), strict=True):
+                    if one.tokens is not None and group.any():
+                        bits = [item.stored.bits for item, its in zip(ranked, group, strict=True) if its]
+                        late[group] = await asyncio.to_thread(late_scores, one.tokens, bits)
             except ForeignTokens:
                 progress.degraded.append("rerank")
                 return list(ranked)
             dense = _in_order(names, exact.get("dense", {}), absent=np.nan)
             lexical = _in_order(names, exact.get("lexical", {}), absent=0.0)
             sparse = _in_order(names, exact.get("sparse", {}), absent=0.0 if "sparse" in exact else np.nan)
-            scores = combine(late, dense, lexical, sparse, self._weights)
+            if apart.any():
+                scores = combine_apart(late, dense, lexical, sparse, apart, self._weights)
+            else:
+                scores = combine(late, dense, lexical, sparse, self._weights)
             return _reordered(ranked, scores.tolist(), "late")
 
     async def _cross(self, query: Query, ranked: Sequence[Ranked], progress: Progress) -> list[Ranked]:

@@ -28,7 +28,7 @@ from ingest.collectors import open_collector
 from ingest.collectors.selection import content_digest
 from ingest.job import SyncJob
 from ingest.locations import guess_kind
-from ingest.pipeline import PASSAGE_OUTPUTS
+from ingest.models import PASSAGE_OUTPUTS
 from opensearch.client import asking, build_client
 from opensearch.generations import current_name
 from opensearch.store import OpenSearchStore, open_store

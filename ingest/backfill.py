@@ -170,7 +170,7 @@ class _Driver:
 
     async def settle(self, item: Acknowledged) -> None:
         """Bring what the index acknowledged into the ledger."""
-        counts = self._run.embedder.counts
+        counts = self._run.counts
         counts.embedded += item.counts.embedded
         counts.cached += item.counts.cached
         if item.failed:

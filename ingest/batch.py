@@ -35,9 +35,9 @@ class Batch:
     parts: tuple[Part, ...]
 
     @property
-    def texts(self) -> list[str]:
-        """The texts to embed, in the order of the chunks."""
-        return [chunk.embedded_text for part in self.parts for chunk in part.chunks]
+    def chunks(self) -> list[Chunk]:
+        """The chunks to embed and to write."""
+        return [chunk for part in self.parts for chunk in part.chunks]
 
     @property
     def orphans(self) -> list[str]:

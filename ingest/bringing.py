@@ -30,7 +30,7 @@ async def bring(run: Run, collector: Collector, until: Cursor, how: How) -> bool
 
     def report() -> None:
         if how.progress is not None:
-            counts, tally = run.embedder.counts, run.tally
+            counts, tally = run.counts, run.tally
             done, total = tally.seen - run.settlement.open, max(tally.total, tally.seen)
             how.progress(Progress(done, total, tally.chunks, counts.embedded, counts.cached))
 

@@ -27,13 +27,19 @@ class Counts:
 class CachedEmbedder:
     """An `Embedder` over another and a cache. Transient errors are asked again within bounds; `counts` only grow."""
 
-    def __init__(self, embedder: Embedder, cache: EmbeddingCache, first_wait_s: float = _FIRST_WAIT_S) -> None:
+    def __init__(
+        self,
+        embedder: Embedder,
+        cache: EmbeddingCache,
+        counts: Counts | None = None,
+        first_wait_s: float = _FIRST_WAIT_S,
+    ) -> None:
         self._embedder = embedder
         self._cache = cache
         self._first_wait_s = first_wait_s
         self._info: ModelInfo | None = None
         self._asked: dict[str, asyncio.Future[None]] = {}
-        self.counts = Counts()
+        self.counts = Counts() if counts is None else counts
 
     async def info(self) -> ModelInfo:
         """Return the identity of the model, asked once."""

@@ -11,8 +11,9 @@ from typing import Final
 from ingest.batch import Batch, Packer, Written
 from ingest.block import Block
 from ingest.cache import EmbeddingCache
-from ingest.cached_embedder import CachedEmbedder, Counts
+from ingest.cached_embedder import Counts
 from ingest.ledger_rows import Failed
+from ingest.models import Models
 from ingest.pipeline import embed_batch, write_batch
 from ingest.plan import Plan, cut_each
 from ingest.settlement import Intent, intents_of
@@ -28,7 +29,8 @@ COLUMN: Final = "item"
 class Tools:
     """How a worker makes its parts: functions that it can import, on whichever node it runs.
 
-    `model` is the model of the index; an embedder of another one is refused.
+    `model` is the model of the index; an embedder of another one is refused. `code` embeds the code that lies in an
+    index of its own, None where none does.
     """
 
     chunker: Callable[[], Chunker]
@@ -37,6 +39,15 @@ class Tools:
     model: ModelInfo
     cache: Path
     batch_chunks: int
+    code: CodeTools | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTools:
+    """How a worker makes what embeds code, and the model of the index of code."""
+
+    embedder: Callable[[], Embedder]
+    model: ModelInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +103,22 @@ class EmbedStage:
     """Batches into embeddings, through the model server and the cache of the worker's node."""
 
     def __init__(self, tools: Tools) -> None:
-        self._embedder = tools.embedder()
-        self._model = tools.model
+        prose = tools.embedder()
+        self._models = Models(prose, tools.code.embedder() if tools.code else prose)
+        self._expected = [(prose, tools.model)]
+        if tools.code and self._models.code is not None:
+            self._expected.append((self._models.code, tools.code.model))
         self._cache = EmbeddingCache(tools.cache)
 
     async def __call__(self, row: dict[str, Cut]) -> dict[str, Embedded]:
         """Embed a batch. Raises: InvalidInput when the embedder's model is not the index's."""
         cut = row[COLUMN]
-        embedder = CachedEmbedder(self._embedder, self._cache)
-        if (found := await embedder.info()) != self._model:
-            raise InvalidInput(f"the workers' model is {found}, the index's is {self._model}", "models.url")
-        embeddings = await embed_batch(cut.batch, embedder)
-        return {COLUMN: Embedded(cut.batch, cut.failed, tuple(embeddings), embedder.counts)}
+        for embedder, model in self._expected:
+            if (found := await embedder.info()) != model:
+                raise InvalidInput(f"the workers' model is {found}, the index's is {model}", "models.url")
+        counts = Counts()
+        embeddings = await embed_batch(cut.batch, self._models.cached(self._cache, counts))
+        return {COLUMN: Embedded(cut.batch, cut.failed, tuple(embeddings), counts)}
 
 
 class WriteStage:

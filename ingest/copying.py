@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from ingest.cached_embedder import Counts
 from ingest.ledger_following import behind, doc_ids, held_of, take_over
 from ingest.ledger_rows import Behind, Failed, Held
-from ingest.pipeline import embed_passages
 from ingest.plan import Plan
 from ingest.run import Parts, Run, open_run, stamp_of
 from shirabe.types import Document, Failure, Saved, Source
@@ -82,7 +82,7 @@ async def copy(
             await run.finish(await _cursor(leader, source_id, source))
         else:
             await asyncio.to_thread(follower.ledger.end_run, run.number, "copied in part")
-    counts, tally = run.embedder.counts, run.tally
+    counts, tally = run.counts, run.tally
     return Copied(tally.documents, tally.deleted, tally.chunks, counts.embedded, counts.cached, tuple(tally.failures))
 
 
@@ -96,9 +96,9 @@ async def warm(leader: Parts, follower: Parts, source_id: str, paths: Sequence[s
     scope = (await leader.scope(source_id)).scope
     held = await asyncio.to_thread(held_of, leader.ledger, scope, paths)
     saved = await leader.store.saved([name for item in held for name in item.chunks])
-    embedder = follower.embedder()
-    await embed_passages([row.chunk.embedded_text for row in saved], embedder)
-    return Copied(embedded=embedder.counts.embedded, cached=embedder.counts.cached)
+    counts = Counts()
+    await follower.models(counts).embed([row.chunk for row in saved])
+    return Copied(embedded=counts.embedded, cached=counts.cached)
 
 
 async def _cursor(leader: Parts, source_id: str, source: Source | None) -> str | None:

@@ -18,7 +18,7 @@ import structlog
 from ingest.bringing import write_pushed
 from ingest.copying import SLICE, Copied, copy, lacking, warm
 from ingest.ledger import Ledger
-from ingest.ledger_following import doc_ids, sources_of
+from ingest.ledger_following import doc_ids, mirror, sources_of
 from ingest.ledger_rows import Behind
 from ingest.locks import SourceLocks
 from ingest.run import Parts, stamp_of
@@ -142,6 +142,13 @@ class Followers:
                 await asyncio.to_thread(self._ledger.intend, here.scope, unread)
             await follower.store.refresh()
             yield sum(len(difference) for difference in left.values())
+
+    async def remember(self, leader: Parts, index_id: str) -> None:
+        """Have the ledger know of another index what it knows of the leader, whose sources' locks are held."""
+        for name in await self.names(leader):
+            there = await leader.scope(name)
+            here = await asyncio.to_thread(self._ledger.scope, name, index_id)
+            await asyncio.to_thread(mirror, self._ledger, there.scope, here.scope)
 
     async def build(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ingest.models import Models
 from shirabe.protocols import Chunker, Embedder, Store
 
 
@@ -13,7 +14,8 @@ from shirabe.protocols import Chunker, Embedder, Store
 class Live:
     """One generation, with the store pinned to it and the model that it was built by.
 
-    `identity` is its UUID. `chunker_version` and `chunk_tokens` say how its documents are cut.
+    `identity` is its UUID. `chunker_version` and `chunk_tokens` say how its documents are cut. Where code lies apart,
+    `store` is a pair of this generation and the one of the other index, and `models` says what embeds which chunk.
     """
 
     name: str
@@ -23,6 +25,12 @@ class Live:
     chunker: Chunker
     chunker_version: str
     chunk_tokens: int
+    models: Models | None = None
+
+    @property
+    def embeds(self) -> Models:
+        """What embeds its chunks."""
+        return self.models or Models(self.embedder, self.embedder)
 
     def cuts_as(self, other: Live) -> bool:
         """Tell whether a document has the same chunks here and there."""

@@ -36,6 +36,13 @@ WHERE scope = ?1 AND outcome = ?3 AND finished > coalesce(
 ORDER BY finished DESC LIMIT 1
 """
 
+_MIRRORED = {
+    "documents": "path, doc_id, content_hash, revision, stamp, pending, facts",
+    "chunks": "path, chunk_id, content_hash",
+    "intents": "path, chunk_id",
+    "failures": "path, reason, revision, fingerprint, retry",
+}
+
 
 def sources_of(ledger: Ledger, index_id: str) -> list[str]:
     """Return the names of everything indexed in an index, pushed documents included."""
@@ -95,3 +102,19 @@ def take_over(ledger: Ledger, there: int, here: int) -> None:
         )
         connection.execute(_TAKE_FAILURES, (there, here))
         connection.execute(_TAKE_COMPARISON, (there, here, COMPARED))
+
+
+def mirror(ledger: Ledger, there: int, here: int) -> None:
+    """Have scope `here` know exactly what `there` knows, in place of what it knew."""
+    with ledger.transaction() as connection:
+        for table, columns in _MIRRORED.items():
+            connection.execute(f"DELETE FROM {table} WHERE scope = ?", (here,))  # noqa: S608 (names from above)
+            connection.execute(
+                f"INSERT INTO {table} (scope, {columns}) SELECT ?2, {columns} FROM {table} WHERE scope = ?1",  # noqa: S608
+                (there, here),
+            )
+        connection.execute(
+            "UPDATE scopes SET (cursor, stamp) = (SELECT cursor, stamp FROM scopes WHERE scope = ?1),"
+            " version = max(version, (SELECT version FROM scopes WHERE scope = ?1)) WHERE scope = ?2",
+            (there, here),
+        )

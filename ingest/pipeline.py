@@ -10,18 +10,17 @@ the ledger.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable
 
 from ingest.batch import Batch, Packer, Written, told
+from ingest.models import Models
 from ingest.plan import Plan
 from ingest.settlement import Settlement, intents_of
 from ingest.streams import closing
 from shirabe.errors import PartialWrite
-from shirabe.protocols import Embedder, Store
-from shirabe.types import Embedding, Output, Record
+from shirabe.protocols import Store
+from shirabe.types import Embedding, Record
 
-PASSAGE_OUTPUTS: Final[tuple[Output, ...]] = ("dense", "sparse", "bits")
 _EMBEDDERS = 2
 _WRITERS = 3
 _QUEUED_BATCHES = 4
@@ -30,23 +29,9 @@ _Queue = asyncio.Queue[Batch | None]
 _Embedded = asyncio.Queue[tuple[Batch, list[Embedding]] | None]
 
 
-async def embed_batch(batch: Batch, embedder: Embedder) -> list[Embedding]:
-    """Return an embedding for each of a batch's texts, with what the model has of `PASSAGE_OUTPUTS`.
-
-    Raises: what the embedder raises.
-    """
-    return await embed_passages(batch.texts, embedder)
-
-
-async def embed_passages(texts: Sequence[str], embedder: Embedder) -> list[Embedding]:
-    """Return an embedding for each text, with what the model has of `PASSAGE_OUTPUTS`.
-
-    Raises: what the embedder raises.
-    """
-    if not texts:
-        return []
-    has = (await embedder.info()).outputs
-    return await embedder.embed(texts, "passage", [output for output in PASSAGE_OUTPUTS if output in has])
+async def embed_batch(batch: Batch, models: Models) -> list[Embedding]:
+    """Return an embedding for each of a batch's chunks. Raises: what the embedders raise."""
+    return await models.embed(batch.chunks)
 
 
 async def write_batch(batch: Batch, embeddings: list[Embedding], store: Store, version: int) -> list[Written]:
@@ -95,7 +80,7 @@ class WritePipeline:
     def __init__(
         self,
         store: Store,
-        embedder: Embedder,
+        models: Models,
         settlement: Settlement,
         *,
         version: int,
@@ -103,7 +88,7 @@ class WritePipeline:
         bulk_chunks: int,
     ) -> None:
         self._store = store
-        self._embedder = embedder
+        self._models = models
         self._settlement = settlement
         self._version = version
         self._batch_chunks = batch_chunks
@@ -140,7 +125,7 @@ class WritePipeline:
 
     async def _embed(self, packed: _Queue, embedded: _Embedded) -> None:
         while (batch := await packed.get()) is not None:
-            await embedded.put((batch, await embed_batch(batch, self._embedder)))
+            await embedded.put((batch, await embed_batch(batch, self._models)))
 
     async def _write(self, embedded: _Embedded, on_progress: Callable[[], None]) -> None:
         while (item := await embedded.get()) is not None:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 import structlog
 
 from ingest.cache import EmbeddingCache
-from ingest.cached_embedder import CachedEmbedder
+from ingest.cached_embedder import Counts
 from ingest.generations import Live
 from ingest.ledger import Ledger
 from ingest.ledger_rows import Scope
+from ingest.models import Models
 from ingest.pipeline import WritePipeline
 from ingest.plan import Plan, Tally, Work, cut_each
 from ingest.settlement import Settlement
@@ -51,9 +52,9 @@ class Parts:
         """What cuts its documents."""
         return self.live.chunker
 
-    def embedder(self) -> CachedEmbedder:
-        """Return an embedder over the cache, with counts of its own."""
-        return CachedEmbedder(self.live.embedder, self.cache)
+    def models(self, counts: Counts) -> Models:
+        """Return what embeds its chunks, over the cache, counting into `counts`."""
+        return self.live.embeds.cached(self.cache, counts)
 
     async def scope(self, source_id: str) -> Scope:
         """Return what is known of a source in this index."""
@@ -70,7 +71,8 @@ class Run:
     stamp: str
     number: int
     version: int
-    embedder: CachedEmbedder
+    models: Models
+    counts: Counts
     settlement: Settlement
     tally: Tally
     started_s: float = field(default_factory=time.monotonic)
@@ -89,7 +91,7 @@ class Run:
         """Bring plans into the store. Raises: Unavailable, Overloaded, Timeout."""
         pipeline = WritePipeline(
             self.parts.store,
-            self.embedder,
+            self.models,
             self.settlement,
             version=self.version,
             batch_chunks=self.parts.settings.ingest.batch_chunks,
@@ -123,7 +125,7 @@ class Run:
 
     def totals(self) -> dict[str, int]:
         """Return what the run did so far, as the ledger adds it up."""
-        tally, counts = self.tally, self.embedder.counts
+        tally, counts = self.tally, self.counts
         return {
             "documents_written": tally.documents,
             "documents_deleted": tally.deleted,
@@ -136,7 +138,7 @@ class Run:
 
     def report(self, revision: str) -> SyncReport:
         """Return what the run did."""
-        tally, counts = self.tally, self.embedder.counts
+        tally, counts = self.tally, self.counts
         return SyncReport(
             source_id=self.source_id,
             revision=revision,
@@ -159,13 +161,13 @@ async def open_run(parts: Parts, source_id: str, source: Source | None) -> Async
 
     Raises: Unavailable.
     """
-    embedder = parts.embedder()
+    counts = Counts()
     stamp = await stamp_of(parts, source)
     scope = await parts.scope(source_id)
     number, version = await asyncio.to_thread(parts.ledger.begin_run, scope.scope)
     tally = Tally()
     settlement = Settlement(parts.ledger, scope.scope, stamp, tally)
-    run = Run(parts, source_id, scope, stamp, number, version, embedder, settlement, tally)
+    run = Run(parts, source_id, scope, stamp, number, version, parts.models(counts), counts, settlement, tally)
     try:
         yield run
     except BaseException as error:

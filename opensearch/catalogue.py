@@ -13,7 +13,7 @@ from opensearch.generations import (
     Generation,
     all_generations,
     answering_generation,
-    check_meta,
+    current_name,
     ensure_generation,
     generation_name,
     new_body,
@@ -27,6 +27,7 @@ from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
 from opensearch.logged_queries import logged_queries
 from opensearch.mapping import index_meta
 from opensearch.store import OpenSearchStore
+from opensearch.words import JointWords
 from shirabe.errors import InvalidInput
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import ModelInfo
@@ -53,13 +54,22 @@ class Catalogue:
         """The alias of the one that answers."""
         return self._alias
 
+    def beside(self, name: str) -> Catalogue:
+        """Return the catalogue of an index beside this one, over the same connections: `ALIAS-NAME`."""
+        return Catalogue(self._client, f"{self._alias}-{name}", self._weights)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def ensure(self, model: ModelInfo, chunker_version: str) -> Generation:
-        """Return the generation that answers, made by this model when there is none. Raises: Unavailable, Timeout."""
-        return await ensure_generation(self._client, self._alias, model, chunker_version)
+    async def ensure(
+        self, model: ModelInfo, chunker_version: str, facts: Mapping[str, Any] | None = None
+    ) -> Generation:
+        """Return the generation that answers, made by this model when there is none; `facts` are recorded with it.
+
+        Raises: InvalidInput for an index that took the name; Unavailable, Timeout.
+        """
+        return await ensure_generation(self._client, self._alias, model, chunker_version, facts)
 
     async def answering(self) -> Generation:
         """Return the generation that answers now.
@@ -67,6 +77,15 @@ class Catalogue:
         Raises: Unavailable when there is none; InvalidInput when the alias names several and none to write to; Timeout.
         """
         return await answering_generation(self._client, self._alias)
+
+    async def answering_or_none(self) -> Generation | None:
+        """Return the generation that answers now, None when the alias is not there.
+
+        Raises: InvalidInput when the alias names several and none to write to; Unavailable, Timeout.
+        """
+        if await current_name(self._client, self._alias) is None:
+            return None
+        return await self.answering()
 
     async def require_single(self) -> Generation:
         """Return the generation that answers, behind an alias of one. Raises: InvalidInput, Unavailable, Timeout."""
@@ -123,6 +142,11 @@ class Catalogue:
         with asking():
             await self._client.indices.delete(index=generation.name, params={"ignore_unavailable": "true"})
 
+    async def end(self, generation: Generation) -> None:
+        """Delete the generation that answers, and with it the alias. Raises: Unavailable, Timeout."""
+        with asking():
+            await self._client.indices.delete(index=generation.name)
+
     async def blocks(self, generation: Generation) -> list[str]:
         """Return the blocks that are set on a generation, such as that of a disk that is full.
 
@@ -165,22 +189,11 @@ class Catalogue:
         """Return a store of one generation, whichever answers."""
         return OpenSearchStore(self._client, self._alias, generation.dim, self._weights, generation)
 
+    def words(self, *indices: str) -> JointWords:
+        """Return the lexical leg over several indices, by name or alias."""
+        return JointWords(self._client, indices, self._weights)
+
 
 async def open_catalogue(settings: OpenSearchSettings, weights: LexicalWeights = DEFAULT_WEIGHTS) -> Catalogue:
     """Connect. Raises: InvalidInput when the engine is too old; Unavailable, Timeout."""
     return Catalogue(await open_client(settings), settings.alias, weights)
-
-
-async def open_pinned(settings: OpenSearchSettings, model: ModelInfo) -> OpenSearchStore:
-    """Connect to the generation that answers now, and stay with it; `OpenSearchStore.close` ends it.
-
-    Raises: InvalidInput when it is of another model; Unavailable, Timeout.
-    """
-    catalogue = await open_catalogue(settings)
-    try:
-        generation = await catalogue.answering()
-        check_meta(generation, model)
-        return await catalogue.to_write(generation)
-    except BaseException:
-        await catalogue.close()
-        raise

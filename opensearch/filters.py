@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from opensearch.code_search import condition_clauses
-from shirabe.definitions import CODE_KINDS as CODE_KINDS
+from shirabe.definitions import CODE_KINDS
 from shirabe.errors import InvalidInput
 from shirabe.languages import CODE_LANGUAGES
 from shirabe.types import Principal, Query

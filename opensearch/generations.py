@@ -92,8 +92,12 @@ async def require_one_member(client: AsyncOpenSearch, alias: str) -> str:
     return members[0]
 
 
-async def ensure_generation(client: AsyncOpenSearch, alias: str, model: ModelInfo, chunker_version: str) -> Generation:
+async def ensure_generation(
+    client: AsyncOpenSearch, alias: str, model: ModelInfo, chunker_version: str, facts: Mapping[str, Any] | None = None
+) -> Generation:
     """Return the generation that answers, made now when there is none; two processes at once get the same one.
+
+    `facts` are recorded with one that is made.
 
     Raises: Unavailable, Timeout; InvalidInput for an index that took the name.
     """
@@ -101,7 +105,7 @@ async def ensure_generation(client: AsyncOpenSearch, alias: str, model: ModelInf
     if name is None:
         name = generation_name(alias, 1)
         # The alias comes with the index in one step, so nobody sees one without the other.
-        body = await new_body(client, name, index_meta(model, chunker_version), model)
+        body = await new_body(client, name, {**index_meta(model, chunker_version), **(facts or {})}, model)
         body["aliases"][alias] = {"is_write_index": True}
         created = await create_index(client, name, body)
         if not created and await current_name(client, alias) is None:
@@ -175,6 +179,11 @@ def has_code_fields(generation: Generation) -> bool:
 def serves(generation: Generation, model: ModelInfo) -> bool:
     """Tell whether a model's vectors are those of a generation."""
     return not _differences(generation, model)
+
+
+def is_same_model(one: Generation, other: Generation) -> bool:
+    """Tell whether one model built both, so that their vectors can be compared."""
+    return all(one.meta.get(key) == other.meta.get(key) for key in CHECKED_META)
 
 
 async def wait_active(client: AsyncOpenSearch, name: str) -> None:

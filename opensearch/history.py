@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from opensearch.generations import Generation
 
-Event = Literal["created", "built", "verified", "promoted", "replaced", "restored", "rolled back"]
+Event = Literal["created", "built", "verified", "promoted", "replaced", "restored", "rolled back", "emptying"]
 State = Literal["answering", "candidate", "previous"]
 _KEPT: Final = 50
 

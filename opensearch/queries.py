@@ -136,10 +136,13 @@ def document_body(doc_id: str, principal: Principal, after: str | None) -> Body:
     return _shown([{"term": {"doc_id": doc_id}}, acl_filter(principal)], PAGE_ROWS) | _after(after)
 
 
-def hashes_body(source_id: str, after: str | None) -> Body:
-    """Return one page of a source's chunk ids and content hashes. For the system itself: no principal reads this."""
+def hashes_body(source_id: str, after: str | None, among: Sequence[Clause] = ()) -> Body:
+    """Return one page of a source's chunk ids and content hashes, of those that fulfil all clauses.
+
+    For the system itself: no principal reads this.
+    """
     return {
-        "query": {"bool": {"filter": [{"term": {"source": source_id}}]}},
+        "query": {"bool": {"filter": [{"term": {"source": source_id}}, *among]}},
         "size": PAGE_ROWS,
         "_source": False,
         "docvalue_fields": ["content_hash"],

@@ -14,6 +14,7 @@ from opensearch.client import asking, open_client, refusal
 from opensearch.code_search import asks_code_fields
 from opensearch.documents import stored_of
 from opensearch.export import SAVED_FIELDS, saved_of
+from opensearch.filters import code_filter
 from opensearch.generations import (
     Generation,
     answering_generation,
@@ -170,6 +171,11 @@ class OpenSearchStore:
         """
         pages = self._pages(lambda after: hashes_body(source_id, after))
         return {hit["_id"]: hit["fields"]["content_hash"][0] async for hit in pages}
+
+    async def code_chunks(self, source_id: str) -> list[str]:
+        """Return the ids of a source's chunks of code. Raises: Unavailable, Timeout, Overloaded."""
+        pages = self._pages(lambda after: hashes_body(source_id, after, [code_filter()]))
+        return [hit["_id"] async for hit in pages]
 
     async def counts(self) -> dict[str, tuple[int, int]]:
         """Return source id -> (documents, chunks).

@@ -170,6 +170,16 @@ class Store(Protocol):
         """Return what changes when the index is made anew (its UUID): a ledger of another index is never trusted."""
 
 
+class Documents(Protocol):
+    """The part of a store that shows what is indexed."""
+
+    async def document(self, doc_id: str, principal: Principal) -> list[Stored]:
+        """Return a document's chunks in order; an empty list when there is none the principal may see."""
+
+    async def generation(self) -> str:
+        """Return the name of the index generation that answers."""
+
+
 class ActivityLog(Protocol):
     """Keeps what was asked, opened and synced. It never slows down or fails what it is told of."""
 
@@ -187,13 +197,29 @@ class ActivityLog(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CodeApart:
+    """How the index of code beside the first is asked.
+
+    `embedder` is the model that built it, None where it is the model of the first index. `settled`: no code is left in
+    the first index, so that a query for code needs the model of this one alone.
+    """
+
+    embedder: Embedder | None
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Answering:
-    """The index generation that answers: its name and UUID, the store pinned to it, the model it was built by."""
+    """The index generation that answers: its name and UUID, the store pinned to it, the model it was built by.
+
+    With `code`, the store is a pair of this generation and the one of the code index.
+    """
 
     name: str
     identity: str
     store: Store
     embedder: Embedder
+    code: CodeApart | None = None
 
 
 class Index(Protocol):

@@ -62,6 +62,17 @@ class OpenSearchSettings(Section):
     java_home: Path | None = Field(None, description="Embedded node: the JDK >= 21 to use")
 
 
+class CodeModelSettings(Section):
+    """The code index: code in generations of its own, built by its own model. Off unless `model` is set."""
+
+    model: str | None = Field(None, description="The model that embeds code, as in `models.model`; none: no code index")
+    dimensions: int | None = Field(None, ge=1, description="Width of its vectors where the model offers a choice")
+    instruction: str | None = Field(
+        None, description="What queries for code are for, in words, for a model that is told (Qwen3)"
+    )
+    url: str | None = Field(None, description="A server that has this model, instead of the local Ray Serve")
+
+
 class ModelSettings(Section):
     """The models that Ray Serve hosts."""
 
@@ -75,6 +86,7 @@ class ModelSettings(Section):
     instruction: str | None = Field(
         None, description="What queries are for, in words, for a model that is told (Qwen3); default: web search"
     )
+    code: CodeModelSettings = CodeModelSettings()
     url: str | None = Field(None, description="A model server to use instead of the local Ray Serve")
     max_tokens: int | None = Field(
         None, ge=16, description="Longest input in tokens; default: what the model takes, at most 8192"

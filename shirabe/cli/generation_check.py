@@ -15,11 +15,13 @@ from evaluation.contents import SourceContents, compare_contents
 from evaluation.gate import Check, Thresholds, checks_of, passes
 from evaluation.judged import JudgedQuery
 from evaluation.side_by_side import SideBySide, side_by_side
+from opensearch.catalogue import Catalogue
 from opensearch.generations import Generation
 from opensearch.history import state_of
 from shirabe.cli.compose import Parts
 from shirabe.cli.output import plain
 from shirabe.errors import InvalidInput, NotFound
+from shirabe.protocols import Answering
 from shirabe.settings import Settings
 
 REPORTS = "reports"
@@ -49,14 +51,25 @@ async def verify(
     logged: int,
     thresholds: Thresholds,
     on_progress: Callable[[int, int], None],
+    *,
+    code: bool = False,
 ) -> VerifyReport:
     """Compare contents and answers, keep the report, and record with the candidate whether it passed.
+
+    With `code` a candidate of the code index; both are asked beside what answers in the other index.
 
     Raises: NotFound when there is no candidate; InvalidInput, Unavailable, Overloaded, Timeout.
     """
     async with parts.job.locks.hold_generations():
-        answering = await parts.catalogue.require_single()
-        candidate = await chosen_candidate(parts, answering, name)
+        catalogue, lead = parts.catalogue_of(code=code), await parts.catalogue.require_single()
+        answering = await catalogue.require_single()
+        candidate = await chosen_candidate(catalogue, answering, name)
+        apart = await parts.index.code_answering()
+
+        def searcher(generation: Generation) -> SearchPath:
+            pair = (lead, generation) if code else (generation, apart)
+            return _searcher(parts, settings, parts.index.whole(*pair))
+
         asked = await parts.catalogue.logged_queries(logged) if logged else []
         total, done = len(judged) + len(asked), 0
 
@@ -65,16 +78,14 @@ async def verify(
             done += 1
             on_progress(done, total)
 
-        queries = await side_by_side(
-            _searcher(parts, settings, answering), _searcher(parts, settings, candidate), judged, asked, advance
-        )
-        leader, follower = await parts.job.pair(answering.name, candidate.name)
+        queries = await side_by_side(searcher(answering), searcher(candidate), judged, asked, advance)
+        leader, follower = await parts.job.pair(lead.name, candidate.name)
         still: Callable[[str], AbstractAsyncContextManager[None]] = partial(
             parts.job.locks.hold_briefly, wait_s=_HOLD_S
         )
         contents = await compare_contents(
-            parts.catalogue.to_read(answering),
-            parts.catalogue.to_read(candidate),
+            catalogue.to_read(answering),
+            catalogue.to_read(candidate),
             await parts.job.followers.names(leader, follower),
             still,
             chunks=leader.live.cuts_as(follower.live),
@@ -88,15 +99,15 @@ async def verify(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(plain(report), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         failed = [check.name for check in checks if not check.passed]
-        await parts.catalogue.note(
+        await catalogue.note(
             candidate, "verified", passed=report.passed, failed=failed, beside=answering.name, report=file.name
         )
         return report
 
 
-async def chosen_candidate(parts: Parts, answering: Generation, name: str | None) -> Generation:
+async def chosen_candidate(catalogue: Catalogue, answering: Generation, name: str | None) -> Generation:
     """Return the candidate of this name, or the only one. Raises: NotFound, InvalidInput."""
-    generations = await parts.catalogue.live()
+    generations = await catalogue.live()
     candidates = [each for each in generations if state_of(each, answering.name) == "candidate"]
     if name is not None:
         candidates = [each for each in generations if each.name == name and each.name != answering.name]
@@ -107,6 +118,6 @@ async def chosen_candidate(parts: Parts, answering: Generation, name: str | None
     return candidates[0]
 
 
-def _searcher(parts: Parts, settings: Settings, generation: Generation) -> SearchPath:
+def _searcher(parts: Parts, settings: Settings, whole: Answering) -> SearchPath:
     reranker = parts.models if settings.models.reranker else None
-    return SearchPath(parts.catalogue.to_read(generation), parts.index.embedder(generation), reranker, settings.search)
+    return SearchPath(whole.store, whole.embedder, reranker, settings.search, code=whole.code)

@@ -9,15 +9,13 @@ from typing import Any, Final
 
 from opensearch.generations import Generation, serves
 from shirabe.cli.compose import Parts
-from shirabe.cli.model_servers import MODELS_URL
+from shirabe.cli.model_servers import MODELS_URL, SERVED
 from shirabe.cli.wanted_models import WantedModel, read_wanted, want, want_only
 from shirabe.errors import InvalidInput, Timeout, Unavailable
 from shirabe.runtime import require_runtime
 from shirabe.settings import Settings
 from shirabe.types import ModelInfo
 
-SERVED: Final = "served"
-"""How `shirabe up` serves a generation's model (name and width as configured): recorded in its `_meta`."""
 _START_S: Final = 900.0
 _LOOK_S: Final = 0.5
 

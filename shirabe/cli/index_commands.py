@@ -27,18 +27,19 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Index generations: another model, analyzer or chunker without downtime.")
 
 Name = Annotated[str | None, typer.Argument(help="A generation; default: the only candidate.")]
+Code = Annotated[bool, typer.Option("--code", help="Of the code index (`models.code.model`), instead of the first.")]
 Force = Annotated[bool, typer.Option("--force", help="Whatever speaks against it; that it was forced is recorded.")]
 
 
 @app.command("ls")
 @reports_errors
-def list_generations(json_: Json = False) -> None:
+def list_generations(code: Code = False, json_: Json = False) -> None:
     """List the generations: which answers, what built them, how large they are, what became of them."""
 
     async def work(parts: Parts) -> list[Row]:
         from shirabe.cli.generation_switch import rows
 
-        return await rows(parts)
+        return await rows(parts, code=code)
 
     found = with_parts(work)
     if json_:
@@ -61,9 +62,13 @@ def build_generation(
     from_sources: Annotated[
         bool, typer.Option("--from-sources", help="Read the sources anew: needed when documents are cut otherwise.")
     ] = False,
+    code: Code = False,
     json_: Json = False,
 ) -> None:
-    """Build the next generation beside the one that answers. Ended by whatever means, the same command goes on."""
+    """Build the next generation beside the one that answers. Ended by whatever means, the same command goes on.
+
+    The first one of the code index takes over what code there is in the first index, and answers at once.
+    """
     if models_url is not None and (model is not None or dimensions is not None):
         raise InvalidInput("names a server, and the server names the model: give it alone", "--models-url")
 
@@ -80,13 +85,13 @@ def build_generation(
                 bar.update(tasks[source], completed=done.documents, total=max(done.total, done.documents))
 
             choice = ModelChoice(model, dimensions, models_url)
-            return await build(parts, load_settings(), choice, tell, from_sources=from_sources)
+            return await build(parts, load_settings(), choice, tell, from_sources=from_sources, code=code)
 
     report = with_parts(work)
     if json_:
         print_json({**_fields(report), "failures": report.failures})
     else:
-        _print_build(report)
+        _print_build(report, code=code)
     if report.failures:
         raise typer.Exit(PARTIAL)
 
@@ -106,6 +111,7 @@ def verify_generation(
     min_overlap: Annotated[float, typer.Option(help="Least mean overlap@10 of the logged queries.")] = 0.3,
     max_slower: Annotated[float, typer.Option(help="Greatest p95, as a multiple of the answering one's.")] = 1.5,
     max_missing: Annotated[int, typer.Option(help="Ids that may be missing, extra or altered.")] = 0,
+    code: Code = False,
     json_: Json = False,
 ) -> None:
     """Hold a candidate against the generation that answers: what it holds and finds, how fast. Exit 1: not passed."""
@@ -128,6 +134,7 @@ def verify_generation(
                 logged,
                 bounds,
                 lambda done, total: bar.update(task, completed=done, total=total),
+                code=code,
             )
 
     report = with_parts(work)
@@ -145,6 +152,7 @@ def promote_generation(
     name: Name = None,
     force: Force = False,
     max_age: Annotated[float, typer.Option(min=0, help="Hours that a verification counts.")] = 24.0,
+    code: Code = False,
     json_: Json = False,
 ) -> None:
     """Have the candidate answer from now on. Only past the gate, or with --force."""
@@ -152,20 +160,38 @@ def promote_generation(
     async def work(parts: Parts) -> Switched:
         from shirabe.cli.generation_switch import promote
 
-        return await promote(parts, name, force=force, max_age=timedelta(hours=max_age))
+        return await promote(parts, name, force=force, max_age=timedelta(hours=max_age), code=code)
 
     _print_switched(with_parts(work), as_json=json_)
 
 
 @app.command("rollback")
 @reports_errors
-def rollback_generation(force: Force = False, json_: Json = False) -> None:
+def rollback_generation(
+    force: Force = False,
+    code: Code = False,
+    into_main: Annotated[
+        bool,
+        typer.Option("--into-main", help="With --code: take all code back into the first index."),
+    ] = False,
+    json_: Json = False,
+) -> None:
     """Have the generation answer again that did before; it was kept true until now."""
+    if into_main and not code:
+        raise InvalidInput("is about the code index: give --code too", "--into-main")
 
     async def work(parts: Parts) -> Switched:
-        from shirabe.cli.generation_switch import rollback
+        from shirabe.cli.code_moves import move_back
+        from shirabe.cli.generation_switch import Switched, rollback
 
-        return await rollback(parts, force=force)
+        if not into_main:
+            return await rollback(parts, force=force, code=code)
+        with progress_bar(json_) as bar:
+            task = bar.add_task("code", total=None)
+            moved, lead = await move_back(
+                parts, lambda _, done: bar.update(task, completed=done.documents, total=done.total)
+            )
+        return Switched(moved, lead, False, 0)
 
     _print_switched(with_parts(work), as_json=json_)
 
@@ -180,6 +206,7 @@ def collect_generations(
         float, typer.Option(min=0, help="Hours that a generation is kept after it was last used.")
     ] = 168.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which, and delete nothing.")] = False,
+    code: Code = False,
     json_: Json = False,
 ) -> None:
     """Delete generations that do not answer, and what the ledger knows of them."""
@@ -187,7 +214,7 @@ def collect_generations(
     async def work(parts: Parts) -> list[str]:
         from shirabe.cli.generation_switch import collect
 
-        return await collect(parts, load_settings(), names or [], timedelta(hours=grace), dry_run=dry_run)
+        return await collect(parts, load_settings(), names or [], timedelta(hours=grace), dry_run=dry_run, code=code)
 
     found = with_parts(work)
     if json_:
@@ -215,10 +242,10 @@ def _print_row(row: Row) -> None:
 
 
 def _fields(report: BuildReport) -> dict[str, object]:
-    return {name: getattr(report, name) for name in ("generation", "beside", "model", "dim", "sources")}
+    return {name: getattr(report, name) for name in ("generation", "beside", "model", "dim", "sources", "answers")}
 
 
-def _print_build(report: BuildReport) -> None:
+def _print_build(report: BuildReport, *, code: bool) -> None:
     out.print(
         f"[bold]{report.generation}[/] beside {report.beside}: {escape(report.model)}, {report.dim} dimensions",
         highlight=False,
@@ -231,7 +258,11 @@ def _print_build(report: BuildReport) -> None:
     out.print(table)
     for failure in report.failures[:SHOWN_FAILURES]:
         out.print(f"  [red]failed[/] {escape(failure.path)}: {escape(failure.reason)}", highlight=False)
-    out.print(f"what is written goes to both; next: `shirabe index verify {report.generation} --queries FILE`")
+    if report.answers:
+        out.print(f"all code lies in {report.generation} now, which answers", highlight=False)
+        return
+    option = " --code" if code else ""
+    out.print(f"what is written goes to both; next: `shirabe index verify {report.generation}{option} --queries FILE`")
 
 
 def _print_verify(report: VerifyReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -9,11 +10,15 @@ from typing import Final
 import structlog
 
 from ingest.generations import Live
+from ingest.models import Models
 from opensearch.catalogue import Catalogue
-from opensearch.generations import Generation
+from opensearch.generations import Generation, is_same_model
+from opensearch.history import last_event
+from opensearch.pair import Own, PairStore
 from shirabe.cli.model_servers import GenerationEmbedder, ModelServers
 from shirabe.errors import ShirabeError
-from shirabe.protocols import Answering, Chunker
+from shirabe.protocols import Answering, Chunker, CodeApart
+from shirabe.types import digest
 
 CHUNK_TOKENS: Final = "chunk_tokens"
 """How long the chunks of a generation are, when it was made by a build: recorded in its `_meta`."""
@@ -23,15 +28,24 @@ log = structlog.get_logger(__name__)
 
 
 class LiveIndex:
-    """Implements `shirabe.protocols.Index` and `ingest.generations.Generations` over a catalogue."""
+    """Implements `shirabe.protocols.Index` and `ingest.generations.Generations` over a catalogue.
+
+    With a catalogue of the code index, every generation is given as a pair with the one that answers in the other.
+    """
 
     def __init__(
-        self, catalogue: Catalogue, servers: ModelServers, chunker: Callable[[int], Chunker], chunk_tokens: int
+        self,
+        catalogue: Catalogue,
+        servers: ModelServers,
+        chunker: Callable[[int], Chunker],
+        chunk_tokens: int,
+        code: Catalogue | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._servers = servers
         self._make_chunker = chunker
         self._chunk_tokens = chunk_tokens
+        self._code = code
         self._chunkers: dict[int, Chunker] = {}
         self._answering: tuple[float, Answering] | None = None
 
@@ -43,39 +57,77 @@ class LiveIndex:
         now = time.monotonic()
         if not fresh and self._answering is not None and now - self._answering[0] < _FRESH_S:
             return self._answering[1]
-        generation = await self._catalogue.answering()
-        found = Answering(
-            generation.name, generation.uuid, self._catalogue.to_read(generation), self.embedder(generation)
-        )
+        found = self.whole(*await asyncio.gather(self._catalogue.answering(), self.code_answering()))
         self._answering = now, found
         return found
 
+    async def code_answering(self) -> Generation | None:
+        """Return the generation of the code index that answers, None where there is none.
+
+        Raises: Unavailable, Timeout, InvalidInput.
+        """
+        return await self._code.answering_or_none() if self._code is not None else None
+
+    def whole(self, prose: Generation, code: Generation | None) -> Answering:
+        """Return what answers when these generations do."""
+        store, embedder = self._catalogue.to_read(prose), self.embedder(prose)
+        if code is None or self._code is None:
+            return Answering(prose.name, prose.uuid, store, embedder)
+        one_model, settled = is_same_model(prose, code), is_settled(code)
+        words = self._catalogue.words(prose.name, code.name)
+        pair = PairStore(store, self._code.to_read(code), words, one_model=one_model, settled=settled)
+        apart = CodeApart(None if one_model else self.embedder(code), settled)
+        return Answering(prose.name, digest(prose.uuid, code.uuid), pair, embedder, apart)
+
     async def live(self) -> Sequence[Live]:
-        """Return every generation, the one that answers first. Raises: InvalidInput, Unavailable, Timeout."""
+        """Return every generation, the one that answers first, those of the code index last.
+
+        Raises: InvalidInput, Unavailable, Timeout.
+        """
         leader, *others = await self._catalogue.live()
-        found = [await self.live_of(leader)]
-        for generation in others:
+        code: list[Generation] = []
+        if self._code is not None and await self._code.answering_or_none() is not None:
+            code = await self._code.live()
+        first = code[0] if code else None
+        found = [await self.live_of(leader, first)]
+        followers = [*((each, first, "prose") for each in others), *((leader, each, "code") for each in code[1:])]
+        for prose, of_code, own in followers:
             try:
-                found.append(await self.live_of(generation))
+                found.append(await self.live_of(prose, of_code, own))  # type: ignore[arg-type]
             except ShirabeError as error:
                 # The one that answers is written to all the same.
-                log.warning("generation_not_written", generation=generation.name, reason=str(error))
+                name = prose.name if own == "prose" or of_code is None else of_code.name
+                log.warning("generation_not_written", generation=name, reason=str(error))
         return found
 
-    async def live_of(self, generation: Generation) -> Live:
-        """Return a generation as runs into it need it. Raises: Unavailable, Timeout."""
-        chunk_tokens = self.chunk_tokens(generation)
+    async def live_of(
+        self, prose: Generation, code: Generation | None = None, own: Own = "both", *, apart: bool = True
+    ) -> Live:
+        """Return generations as runs into them need them, of which `own` is written to; not `apart`: code to the first.
+
+        What is known of a generation of the code index is known under its own UUID.
+
+        Raises: Unavailable, Timeout.
+        """
+        chunk_tokens = self.chunk_tokens(prose)
         if chunk_tokens not in self._chunkers:
             self._chunkers[chunk_tokens] = self._make_chunker(chunk_tokens)
-        return Live(
-            generation.name,
-            generation.uuid,
-            await self._catalogue.to_write(generation),
-            self.embedder(generation),
-            self._chunkers[chunk_tokens],
-            str(generation.meta["chunker_version"]),
-            chunk_tokens,
+        named = code if own == "code" and code is not None else prose
+        store, embedder = await self._catalogue.to_write(prose), self.embedder(prose)
+        cut = (self._chunkers[chunk_tokens], str(prose.meta["chunker_version"]), chunk_tokens)
+        if code is None or self._code is None:
+            return Live(named.name, named.uuid, store, embedder, *cut)
+        pair = PairStore(
+            store,
+            await self._code.to_write(code),
+            self._catalogue.words(prose.name, code.name),
+            one_model=is_same_model(prose, code),
+            own=own,
+            apart=apart,
         )
+        of_code = self.embedder(code) if apart else embedder
+        models = Models(embedder if own != "code" else None, of_code if own != "prose" else None)
+        return Live(named.name, named.uuid, pair, embedder, *cut, models)
 
     def chunk_tokens(self, generation: Generation) -> int:
         """Return how long the chunks of a generation are at most."""
@@ -84,3 +136,9 @@ class LiveIndex:
     def embedder(self, generation: Generation) -> GenerationEmbedder:
         """Return what embeds for a generation."""
         return GenerationEmbedder(generation, self._servers)
+
+
+def is_settled(code: Generation) -> bool:
+    """Tell whether all code lies in the code index: some may be on its way there from the first, or back."""
+    last = last_event(code, "created", "built", "emptying")
+    return last is not None and last["event"] != "emptying"

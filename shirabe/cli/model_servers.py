@@ -15,6 +15,8 @@ from shirabe.types import Embedding, ModelInfo, Output, TextKind
 
 MODELS_URL = "models_url"
 """Where a generation's model is served, when it was built with `--models-url`: recorded in its `_meta`."""
+SERVED = "served"
+"""How `shirabe up` serves a generation's model (name and width as configured): recorded in its `_meta`."""
 
 
 class ModelServers:
@@ -72,7 +74,8 @@ class ModelServers:
     async def _urls(self, generation: Generation) -> list[str]:
         beside = await asyncio.to_thread(self._beside)
         named = generation.meta.get(MODELS_URL)
-        return list(dict.fromkeys([*([named] if named else []), self._primary_url, *beside]))
+        code = self._settings.code.url
+        return list(dict.fromkeys(url for url in (named, self._primary_url, *beside, code) if url))
 
 
 def beside_in(state_dir: Path) -> list[str]:

@@ -10,7 +10,7 @@ import structlog
 
 from shirabe.cli.models_process import ModelsProcess, ensure_checkpoint
 from shirabe.cli.supervision import keep_alive
-from shirabe.cli.wanted_models import WantedModel, read_wanted
+from shirabe.cli.wanted_models import WantedModel, code_model, read_wanted
 from shirabe.errors import ShirabeError
 from shirabe.ports import LOOPBACK, require_free_port
 from shirabe.runtime import ServedModel
@@ -55,13 +55,19 @@ class MoreModels:
         """Serve what is wanted, until cancelled; then stop everything."""
         try:
             while True:
-                wanted = [] if self._settings.models.url else read_wanted(self._settings.state_dir)
-                await self._match([model for model in wanted if model != self._own])
+                await self._match([model for model in self._wanted() if model != self._own])
                 if all(model in self._served for model in self._tasks):
                     self._ready.set()
                 await asyncio.sleep(_LOOK_S)
         finally:
             await self._match([])
+
+    def _wanted(self) -> list[WantedModel]:
+        """Return the models that are served here: none where the configured one runs elsewhere."""
+        if self._settings.models.url:
+            return []
+        code = code_model(self._settings) if self._settings.models.code.url is None else None
+        return list(dict.fromkeys([*([code] if code else []), *read_wanted(self._settings.state_dir)]))
 
     async def _match(self, wanted: list[WantedModel]) -> None:
         gone = [self._tasks.pop(model) for model in [*self._tasks] if model not in wanted]
@@ -96,10 +102,12 @@ class MoreModels:
     def _settings_of(self, model: WantedModel) -> Settings:
         folder = self._settings.state_dir / "models" / digest(model.model, str(model.dimensions))[:12]
         folder.mkdir(parents=True, exist_ok=True)
+        is_code = model == code_model(self._settings)
         models = self._settings.models.model_copy(
             update={
                 "model": model.model,
                 "dimensions": model.dimensions,
+                "instruction": (self._settings.models.code if is_code else self._settings.models).instruction,
                 "reranker": None,
                 "port": 0,
                 "dashboard_port": 0,

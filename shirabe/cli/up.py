@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import structlog
 
-from api.live import LiveSearch
+from api.live import AnsweringEmbedder, LiveSearch
 from api.main import ApiServer, create_app
 from opensearch.node import EmbeddedNode
+from shirabe.cli.code_index import code_models_url
 from shirabe.cli.compose import Parts, open_parts
 from shirabe.cli.models_process import ModelsProcess, Ready, ensure_checkpoint
 from shirabe.cli.more_models import MoreModels
@@ -107,12 +108,14 @@ async def _run(
     node, opensearch_url = engine.result()
     models, ready, checkpoint = served.result()
     more = await _start_more_models(settings, stack)
+    code_url = code_models_url(settings, ready.url, more.served)
     parts = await stack.enter_async_context(
-        open_parts(settings, opensearch_url, ready.url, checkpoint, beside=lambda: more.urls)
+        open_parts(settings, opensearch_url, ready.url, checkpoint, beside=lambda: more.urls, code_models_url=code_url)
     )
     search = LiveSearch(parts.index, parts.models if settings.models.reranker else None, settings.search)
     kept = parts.activity if settings.log.queries else None
-    app = create_app(search, parts.store, parts.embedder, parts.sources, settings.api, kept)
+    code_embedder = AnsweringEmbedder(parts.index, code=True) if parts.code is not None else None
+    app = create_app(search, parts.documents, parts.embedder, parts.sources, settings.api, kept, code_embedder)
     server = ApiServer(app, settings.api.host, port)
     await server.start()
     stack.push_async_callback(server.stop)

@@ -11,6 +11,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from shirabe.settings import Settings
+
 WANTED_FILE: Final = "models-wanted.json"
 
 
@@ -24,6 +26,12 @@ class WantedModel(BaseModel):
 
 
 _FILE: Final = TypeAdapter(tuple[WantedModel, ...])
+
+
+def code_model(settings: Settings) -> WantedModel | None:
+    """Return the model that embeds code, as it is configured; None: there is no code index."""
+    code = settings.models.code
+    return None if code.model is None else WantedModel(model=code.model, dimensions=code.dimensions)
 
 
 def read_wanted(state_dir: Path) -> tuple[WantedModel, ...]:

@@ -37,9 +37,12 @@ def with_parts(work: Callable[[Parts], Awaitable[T]]) -> T:
     runtime = require_runtime(settings.state_dir)
 
     async def run() -> T:
+        from shirabe.cli.code_index import code_models_url
         from shirabe.cli.compose import open_parts
 
-        async with open_parts(settings, runtime.opensearch_url, runtime.models_url, runtime.checkpoint) as parts:
+        code_url = code_models_url(settings, runtime.models_url, runtime.more_models)
+        places = (runtime.opensearch_url, runtime.models_url, runtime.checkpoint)
+        async with open_parts(settings, *places, code_models_url=code_url) as parts:
             return await work(parts)
 
     return asyncio.run(run())

@@ -23,13 +23,15 @@ class Embedding:
 
     dense: float32 (dim,), L2 norm 1. sparse: {token id: weight > 0}, max per id, special tokens dropped.
     tokens: float16 (n, dim), each row L2 norm 1, CLS and padding removed. bits: uint8 (n, dim / 8), the signs of
-    `tokens` packed big-endian (`numpy.packbits`), 1 where the value is > 0.
+    `tokens` packed big-endian (`numpy.packbits`), 1 where the value is > 0. code: what the model of the code index says
+    of the same query, where it is another model.
     """
 
     dense: Floats | None = None
     sparse: Mapping[int, float] | None = None
     tokens: Halves | None = None
     bits: Bytes | None = None
+    code: Embedding | None = None
 
 
 @dataclass(frozen=True, slots=True)

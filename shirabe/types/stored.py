@@ -37,7 +37,10 @@ class LegHit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """One chunk as the store gives it back, with what reranking and display need."""
+    """One chunk as the store gives it back, with what reranking and display need.
+
+    `apart`: it lies in the code index, and `bits` are of the model that built that one.
+    """
 
     chunk: Chunk
     source_id: str
@@ -49,3 +52,4 @@ class Stored:
     version_key: str
     bits: Bytes | None = None
     highlights: tuple[str, ...] = ()
+    apart: bool = False

@@ -127,6 +127,21 @@ class InMemoryStore:
         ]
 
 
+class InMemoryWords:
+    """The words of several stores in memory, for a pair of them."""
+
+    def __init__(self, *stores: InMemoryStore) -> None:
+        self._stores = stores
+
+    async def ranking(self, query: Query, depth: int) -> list[LegHit]:
+        rows = [row for store in self._stores for row in store._matching(query)]
+        return _ranking(rows, _scorer("lexical", query, None), depth)
+
+    async def scores(self, chunk_ids: Sequence[str], query: Query) -> dict[str, float]:
+        found = await self.ranking(query, 2 * len(chunk_ids) + 10_000)
+        return {hit.chunk_id: hit.score for hit in found if hit.chunk_id in chunk_ids}
+
+
 def _names(row: Record) -> set[str]:
     term = row.chunk.meta.get("term")
     return {name_key(name) for name in Term.of_meta(term).names} if term else set()

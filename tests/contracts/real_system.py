@@ -50,7 +50,7 @@ async def facade(
     search: Searcher = LiveSearch(parts.index, None, settings.search)
     if embedder is not None:
         search = SearchPath(parts.store, embedder, None, settings.search)
-    app = create_app(search, parts.store, embedder or parts.embedder, parts.sources, settings.api, parts.activity)
+    app = create_app(search, parts.documents, embedder or parts.embedder, parts.sources, settings.api, parts.activity)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE) as client:
         yield client
 

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import pytest_asyncio
-from fake_store import InMemoryStore
+from fake_store import InMemoryStore, InMemoryWords
 from opensearchpy import AsyncOpenSearch
 
+from opensearch.catalogue import Catalogue
+from opensearch.pair import PairStore
 from opensearch.store import OpenSearchStore, open_store
 from shirabe.errors import InvalidInput
 from shirabe.names import name_key
@@ -36,7 +38,7 @@ MODEL = ModelInfo("test-model", "1", DIM, 512)
 WHEN = datetime(2026, 4, 1, 9, 30, 15, 250_000, UTC)
 EVERYONE = Acl(public=True)
 NOTHING = Embedding()
-AnyStore = InMemoryStore | OpenSearchStore
+AnyStore = InMemoryStore | OpenSearchStore | PairStore
 
 
 async def remove_indices(url: str, alias: str) -> None:
@@ -60,11 +62,28 @@ async def real_store(opensearch_url: str, alias: str) -> AsyncIterator[OpenSearc
     await remove_indices(opensearch_url, alias)
 
 
-@pytest.fixture(params=["memory", "opensearch"])
+@pytest_asyncio.fixture
+async def real_pair(opensearch_url: str, alias: str, real_store: OpenSearchStore) -> PairStore:
+    """Code in an index of its own beside the other, built by the same model; both are removed with the other."""
+    prose = Catalogue(real_store._client, alias)
+    code = prose.beside("code")
+    made = await code.ensure(MODEL, "1")
+    words = prose.words(prose.alias, code.alias)
+    return PairStore(real_store, code.to_answering(made), words, one_model=True, settled=False)
+
+
+def pair_in_memory() -> PairStore:
+    prose, code = InMemoryStore(), InMemoryStore()
+    return PairStore(prose, code, InMemoryWords(prose, code), one_model=True, settled=False)
+
+
+@pytest.fixture(params=["memory", "opensearch", "pair in memory", "pair in opensearch"])
 def store(request: pytest.FixtureRequest) -> AnyStore:
     if request.param == "memory":
         return InMemoryStore()
-    real: OpenSearchStore = request.getfixturevalue("real_store")
+    if request.param == "pair in memory":
+        return pair_in_memory()
+    real: AnyStore = request.getfixturevalue("real_store" if request.param == "opensearch" else "real_pair")
     return real
 
 

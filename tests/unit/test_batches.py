@@ -12,6 +12,7 @@ from ingest_fakes import CountingEmbedder, FailingStore, Killed, Repository, job
 from ingest.batch import MAX_DELETES, MAX_PARTS, Batch, Packer
 from ingest.ledger import Ledger
 from ingest.ledger_rows import Failed
+from ingest.models import Models
 from ingest.pipeline import embed_batch, write_batch
 from ingest.plan import Plan, Tally
 from ingest.settlement import Settlement, intents_of
@@ -45,6 +46,10 @@ def packed(plans: list[Plan], batch_chunks: int) -> list[Batch]:
     return [*(batch for item in plans for batch in packer.add(item)), *packer.rest()]
 
 
+def one(embedder: CountingEmbedder) -> Models:
+    return Models(embedder, embedder)
+
+
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = Ledger(tmp_path / "ledger.sqlite")
@@ -55,8 +60,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def test_batches_hold_at_most_so_many_chunks_and_every_part_once() -> None:
     plans = [plan("a", 3), plan("b", 10), plan("c", 0), plan("d", 1)]
     batches = packed(plans, 4)
-    assert max(len(batch.texts) for batch in batches) == 4
-    assert [text for batch in batches for text in batch.texts] == [
+    assert max(len(batch.chunks) for batch in batches) == 4
+    assert [chunk.embedded_text for batch in batches for chunk in batch.chunks] == [
         chunk.embedded_text for item in plans for chunk in item.chunks
     ]
     for item in plans:
@@ -67,7 +72,7 @@ def test_batches_hold_at_most_so_many_chunks_and_every_part_once() -> None:
 
 def test_what_is_new_goes_in_before_what_is_old_goes_out() -> None:
     batches = packed([plan("a", 5, MAX_DELETES + 1)], 2)
-    assert [(len(batch.texts), len(batch.orphans)) for batch in batches] == [(2, 0), (2, 0), (1, MAX_DELETES), (0, 1)]
+    assert [(len(batch.chunks), len(batch.orphans)) for batch in batches] == [(2, 0), (2, 0), (1, MAX_DELETES), (0, 1)]
 
 
 def test_many_documents_without_chunks_do_not_wait_for_ever() -> None:
@@ -85,7 +90,7 @@ async def test_a_document_is_settled_with_its_last_part(ledger: Ledger, order: t
     assert (work.held, settlement.open) == ((), 1)
     for batch in batches:
         await settlement.intend(intents_of(batch))
-    written = [await write_batch(batch, await embed_batch(batch, embedder), store, VERSION) for batch in batches]
+    written = [await write_batch(batch, await embed_batch(batch, one(embedder)), store, VERSION) for batch in batches]
     done = [await settlement.acknowledge(written[number]) for number in order]
     assert done == [[], [], ["a"]]
     assert (settlement.open, tally.documents, tally.chunks) == (0, 1, 5)
@@ -100,7 +105,7 @@ async def test_a_part_that_is_missing_leaves_the_document_pending_and_its_chunks
     settlement = Settlement(ledger, scope, "stamp", tally)
     batches = packed([plan("a", 5)], 2)
     await settlement.intend(intents_of(batches[0]))
-    written = await write_batch(batches[0], await embed_batch(batches[0], embedder), store, VERSION)
+    written = await write_batch(batches[0], await embed_batch(batches[0], one(embedder)), store, VERSION)
     assert await settlement.acknowledge(written) == []
     assert ledger.entries(scope)["a"].pending
     assert ledger.chunk_ids(scope, "a") == set(await store.held("docs"))
@@ -114,7 +119,7 @@ async def test_refused_parts_fail_the_document_and_it_is_tried_again(ledger: Led
     store.refused = {batches[1].parts[0].chunks[0].chunk_id}
     for batch in batches:
         await settlement.intend(intents_of(batch))
-        await settlement.acknowledge(await write_batch(batch, await embed_batch(batch, embedder), store, VERSION))
+        await settlement.acknowledge(await write_batch(batch, await embed_batch(batch, one(embedder)), store, VERSION))
     assert [failure.path for failure in tally.failures] == ["a"]
     assert (tally.documents, tally.chunks) == (1, 3)
     assert ledger.failures(scope)["a"].retry

@@ -253,6 +253,7 @@ def test_hostile_files_have_a_reason(media_type: str, content: bytes, reason: st
         (odf_of("presentation", ""), media_types.ODP),
         (written_pptx(lambda deck: deck.slides.add_slide(deck.slide_layouts[6])), media_types.PPTX),
     ],
+    ids=["docx", "odp", "pptx"],
 )
 def test_a_file_without_text_has_a_reason(content: bytes, media_type: str) -> None:
     with pytest.raises(InvalidInput, match=r"a\.office: no text in it"):

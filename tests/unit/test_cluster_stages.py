@@ -14,9 +14,10 @@ from ingest_fakes import CHUNK_TOKENS, CountingEmbedder, FailingStore
 
 from ingest.block import Block
 from ingest.chunkers import StructureChunker
-from ingest.cluster_stages import COLUMN, Cut, CutStage, Embedded, EmbedStage, Tools, WriteStage
+from ingest.cluster_stages import COLUMN, CodeTools, Cut, CutStage, Embedded, EmbedStage, Tools, WriteStage
 from ingest.plan import Work
 from ingest.settlement import Intent
+from shirabe.definitions import is_code
 from shirabe.errors import InvalidInput
 from shirabe.types import Document, document_id
 
@@ -109,3 +110,15 @@ async def test_another_model_than_the_index_has_is_refused(tools: Tools) -> None
     other = replace(tools, embedder=lambda: CountingEmbedder("2"))
     with pytest.raises(InvalidInput, match="model"):
         await EmbedStage(other)({COLUMN: cut})
+
+
+async def test_code_is_embedded_by_the_model_of_its_own_index(tools: Tools) -> None:
+    code = CountingEmbedder("code")
+    apart = replace(tools, code=CodeTools(lambda: code, code.model))
+    [cut] = await cuts(apart, work("a.py", "def one():\n    return 1\n", "text/x-python"))
+    prose = [chunk for chunk in cut.batch.chunks if not is_code(chunk)]
+    embedded: Embedded = (await EmbedStage(apart)({COLUMN: cut}))[COLUMN]
+    assert len(code.texts) == len(cut.batch.chunks) - len(prose) > 0
+    assert embedded.counts.embedded == len(cut.batch.chunks)
+    with pytest.raises(InvalidInput, match="model"):
+        await EmbedStage(replace(tools, code=CodeTools(CountingEmbedder, code.model)))({COLUMN: cut})

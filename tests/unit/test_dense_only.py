@@ -10,6 +10,7 @@ from facade_fakes import FakeEmbedder, FakeReranker, FaultyStore, filled, record
 
 from api.search import SearchPath
 from ingest.batch import Packer
+from ingest.models import Models
 from ingest.pipeline import embed_batch
 from ingest.plan import Plan
 from shirabe.errors import InvalidInput, Unavailable
@@ -89,6 +90,7 @@ async def test_passages_are_embedded_with_what_there_is() -> None:
     packer = Packer(8)
     plan = Plan(document.path, document.doc_id, document, "hash", (chunk,), ())
     (batch,) = [*packer.add(plan), *packer.rest()]
-    (embedding,) = await embed_batch(batch, DenseOnly())
+    model = DenseOnly()
+    (embedding,) = await embed_batch(batch, Models(model, model))
     assert embedding.dense is not None
     assert embedding.sparse is None

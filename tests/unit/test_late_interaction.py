@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import rerank
-from api.rerank import ForeignTokens, LateWeights, combine, late_scores
+from api.rerank import ForeignTokens, LateWeights, combine, combine_apart, late_scores
 from shirabe.types import Bytes, Floats, Halves
 
 NAN = float("nan")
@@ -111,3 +111,34 @@ def test_what_a_score_lacks_counts_as_its_worst() -> None:
 
 def test_no_candidate_has_no_score() -> None:
     assert combine(floats(), floats(), floats(), floats(), LateWeights()).tolist() == []
+
+
+APART = np.asarray([False, False, False, True, True, True])
+
+
+def test_what_stands_out_among_its_own_counts_whatever_the_level_of_its_model() -> None:
+    none, words = floats(*[NAN] * 6), floats(*[1] * 6)
+    for dense in (floats(0.1, 0.2, 0.9, 71, 72, 79), floats(10, 20, 90, 0.01, 0.02, 0.09)):
+        scores = combine_apart(none, dense, words, none, APART, LateWeights())
+        np.testing.assert_allclose(scores[:3], [0, 1 / 8, 1], atol=1e-5)
+        apart = (scores[3:] - scores[3]) / (scores[5] - scores[3])
+        np.testing.assert_allclose(apart, [0, 1 / 8, 1], atol=1e-5)
+        assert scores[5] - scores[3] == pytest.approx(rerank.APART_SPREAD, abs=1e-5)
+
+
+def test_a_model_of_fewer_scores_is_heard_as_much_and_words_decide_between_both() -> None:
+    late, dense = floats(1, 2, 3, NAN, NAN, NAN), floats(1, 2, 3, 1, 2, 3)
+    sparse, none = floats(1, 2, 3, 0, 0, 0), floats(*[NAN] * 6)
+
+    alike = combine_apart(late, dense, none, sparse, APART, LateWeights())
+    assert (alike[4], alike[5] - alike[3]) == pytest.approx((0.5, rerank.APART_SPREAD), abs=1e-6)
+    said = combine_apart(late, dense, floats(0, 0, 0, 5, 5, 5), sparse, APART, LateWeights())
+    assert said.argmax() == 5
+
+
+def test_a_model_that_said_nothing_leaves_its_own_to_their_words() -> None:
+    dense, none = floats(1, 2, 3, NAN, NAN, NAN), floats(*[NAN] * 6)
+
+    scores = combine_apart(none, dense, floats(0, 0, 0, 0, 9, 0), none, APART, LateWeights())
+    assert scores[4] == scores.max() and scores[3] == scores[5]
+    assert combine_apart(floats(), floats(), floats(), floats(), APART[:0], LateWeights()).tolist() == []

@@ -41,7 +41,7 @@ def test_the_evidence_is_told() -> None:
     assert first.score == 3.0
     rank, evidence = first.legs["page"]
     assert rank == 1
-    assert evidence == pytest.approx(1.0 + 0.1 * 0.5)
+    assert evidence == pytest.approx(1.0 + 0.05 * 0.5)
 
 
 def test_records_and_operations_answer_by_themselves() -> None:

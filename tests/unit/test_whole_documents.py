@@ -49,6 +49,7 @@ def document(path: str, content: bytes, **meta: Any) -> Document:
         ("a.docx", docx_of(PARAGRAPHS), "a.docx#paragraph=1"),
         ("a.html", b"<h1 id=a>A</h1><p>one<h2>B</h2><p>two", "a.html"),
     ],
+    ids=["md", "rst", "txt", "docx", "html"],
 )
 async def test_a_document_that_fits_is_one_unit(path: str, content: bytes, locator: str) -> None:
     [[chunk]] = await CHUNKER.chunk([document(path, content)])

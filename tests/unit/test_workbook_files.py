@@ -128,7 +128,9 @@ def test_every_locator_opens_what_its_chunk_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"PK\x03\x04", b"PK not a zip", archive({"a": b"x"}), saved(book(["a", "b"]))[:-200]]
+    "content",
+    [b"PK\x03\x04", b"PK not a zip", archive({"a": b"x"}), saved(book(["a", "b"]))[:-200]],
+    ids=["a signature", "no zip", "another zip", "cut short"],
 )
 def test_what_is_no_workbook_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidInput) as error:

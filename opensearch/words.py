@@ -1,0 +1,50 @@
+"""The lexical leg over two indices at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from opensearchpy import AsyncOpenSearch
+
+from opensearch.answers import ranking, require_whole
+from opensearch.client import asking
+from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
+from opensearch.queries import leg_bodies
+from shirabe.types import LegHit, Query
+
+# Every shard scores by how rare a term is in itself, and a word that is rare in code may be common in prose.
+_TOGETHER: Final = {"search_type": "dfs_query_then_fetch"}
+
+
+class JointWords:
+    """Ranks chunks of several indices by BM25 over the statistics of all of them together."""
+
+    def __init__(
+        self, client: AsyncOpenSearch, indices: Sequence[str], weights: LexicalWeights = DEFAULT_WEIGHTS
+    ) -> None:
+        self._client = client
+        self._indices = ",".join(indices)
+        self._weights = weights
+
+    async def ranking(self, query: Query, depth: int) -> list[LegHit]:
+        """Return the ranking, `depth` rows at most. Raises: InvalidInput, Unavailable, Timeout, Overloaded."""
+        return await self._ranked(leg_bodies(query, ["lexical"], None, depth, weights=self._weights))
+
+    async def scores(self, chunk_ids: Sequence[str], query: Query) -> dict[str, float]:
+        """Return chunk id -> score of exactly these chunks, of those that match.
+
+        Raises: InvalidInput, Unavailable, Timeout, Overloaded.
+        """
+        if not chunk_ids or not query.text.strip():
+            return {}
+        # A chunk that is on its way from one index to the other is in both.
+        depth = 2 * len(chunk_ids)
+        bodies = leg_bodies(query, ["lexical"], None, depth, among=chunk_ids, weights=self._weights)
+        return {hit.chunk_id: hit.score for hit in await self._ranked(bodies)}
+
+    async def _ranked(self, bodies: Mapping[str, Any]) -> list[LegHit]:
+        with asking():
+            answer = await self._client.search(index=self._indices, body=bodies["lexical"], params=_TOGETHER)
+        require_whole(answer)
+        return ranking("lexical", answer)
