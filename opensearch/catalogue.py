@@ -25,7 +25,7 @@ from opensearch.generations import (
 from opensearch.history import Event, with_event
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
 from opensearch.logged_queries import logged_queries
-from opensearch.mapping import index_meta
+from opensearch.mapping import Shape, index_meta
 from opensearch.store import OpenSearchStore
 from opensearch.words import JointWords
 from shirabe.errors import InvalidInput
@@ -44,9 +44,12 @@ class Size:
 class Catalogue:
     """The generations of one alias. Made by `open_catalogue`, closed by `close`; its stores share its connections."""
 
-    def __init__(self, client: AsyncOpenSearch, alias: str, weights: LexicalWeights = DEFAULT_WEIGHTS) -> None:
+    def __init__(
+        self, client: AsyncOpenSearch, alias: str, shape: Shape, weights: LexicalWeights = DEFAULT_WEIGHTS
+    ) -> None:
         self._client = client
         self._alias = alias
+        self._shape = shape
         self._weights = weights
 
     @property
@@ -56,7 +59,7 @@ class Catalogue:
 
     def beside(self, name: str) -> Catalogue:
         """Return the catalogue of an index beside this one, over the same connections: `ALIAS-NAME`."""
-        return Catalogue(self._client, f"{self._alias}-{name}", self._weights)
+        return Catalogue(self._client, f"{self._alias}-{name}", self._shape, self._weights)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -69,7 +72,7 @@ class Catalogue:
 
         Raises: InvalidInput for an index that took the name; Unavailable, Timeout.
         """
-        return await ensure_generation(self._client, self._alias, model, chunker_version, facts)
+        return await ensure_generation(self._client, self._alias, model, chunker_version, self._shape, facts)
 
     async def answering(self) -> Generation:
         """Return the generation that answers now.
@@ -106,7 +109,7 @@ class Catalogue:
         known = await all_generations(self._client, self._alias)
         name = generation_name(self._alias, max((each.number for each in known), default=0) + 1)
         meta = with_event({**index_meta(model, chunker_version), **facts}, "created", beside=answering.name)
-        body = await new_body(self._client, name, meta, model)
+        body = await new_body(self._client, name, meta, model, self._shape)
         if not await create_index(self._client, name, body):
             raise InvalidInput(
                 f"the name {name} is taken by an index that Shirabe did not make: delete or rename it; "
@@ -196,4 +199,5 @@ class Catalogue:
 
 async def open_catalogue(settings: OpenSearchSettings, weights: LexicalWeights = DEFAULT_WEIGHTS) -> Catalogue:
     """Connect. Raises: InvalidInput when the engine is too old; Unavailable, Timeout."""
-    return Catalogue(await open_client(settings), settings.alias, weights)
+    shape = Shape(settings.compression, settings.shards)
+    return Catalogue(await open_client(settings), settings.alias, shape, weights)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from opensearchpy import AsyncOpenSearch
 
 from opensearch.client import alias_members, asking, create_index
-from opensearch.mapping import index_body, index_meta
+from opensearch.mapping import Shape, index_body, index_meta
 from shirabe.errors import InvalidInput, Unavailable
 from shirabe.types import ModelInfo
 
@@ -93,7 +93,12 @@ async def require_one_member(client: AsyncOpenSearch, alias: str) -> str:
 
 
 async def ensure_generation(
-    client: AsyncOpenSearch, alias: str, model: ModelInfo, chunker_version: str, facts: Mapping[str, Any] | None = None
+    client: AsyncOpenSearch,
+    alias: str,
+    model: ModelInfo,
+    chunker_version: str,
+    shape: Shape,
+    facts: Mapping[str, Any] | None = None,
 ) -> Generation:
     """Return the generation that answers, made now when there is none; two processes at once get the same one.
 
@@ -105,7 +110,7 @@ async def ensure_generation(
     if name is None:
         name = generation_name(alias, 1)
         # The alias comes with the index in one step, so nobody sees one without the other.
-        body = await new_body(client, name, {**index_meta(model, chunker_version), **(facts or {})}, model)
+        body = await new_body(client, name, {**index_meta(model, chunker_version), **(facts or {})}, model, shape)
         body["aliases"][alias] = {"is_write_index": True}
         created = await create_index(client, name, body)
         if not created and await current_name(client, alias) is None:
@@ -117,13 +122,14 @@ async def ensure_generation(
 
 
 async def new_body(
-    client: AsyncOpenSearch, name: str, meta: Mapping[str, Any], model: ModelInfo
+    client: AsyncOpenSearch, name: str, meta: Mapping[str, Any], model: ModelInfo, shape: Shape
 ) -> dict[str, dict[str, Any]]:
     """Return what a new generation is created with. Raises: Unavailable, Timeout."""
     with asking():
         cluster = await client.cluster.health()
-    body = index_body(model, str(meta["chunker_version"]), single_node=cluster["number_of_data_nodes"] == 1)
-    body["mappings"]["_meta"] = dict(meta)
+    single_node = cluster["number_of_data_nodes"] == 1
+    body = index_body(model, str(meta["chunker_version"]), single_node=single_node, shape=shape)
+    body["mappings"]["_meta"] = {**meta, "compression": shape.compression}
     return body | {"aliases": {writes_alias(name): {}}}
 
 

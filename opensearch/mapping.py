@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from opensearch.analysis import ANALYZER_VERSION, BIGRAM, ENGLISH, IDENTIFIERS, KUROMOJI, READING, analysis
 from opensearch.code_search import CODE_FIELDS
+from shirabe.settings import IN_LUCENE, Compression
 from shirabe.types import ModelInfo
 
 SHOWN_FIELDS = (
@@ -34,6 +36,14 @@ UNSOURCED_FIELDS = ("dense", "sparse", "late", *CODE_FIELDS)
 """Searched or read from their own columns only."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a generation lies on the cluster: nothing that changes what it answers, but for the loss of compression."""
+
+    compression: Compression = "1x"
+    shards: int = 1
+
+
 def index_meta(model: ModelInfo, chunker_version: str) -> dict[str, Any]:
     """Return what a generation records of how it was built."""
     return {
@@ -45,7 +55,7 @@ def index_meta(model: ModelInfo, chunker_version: str) -> dict[str, Any]:
     }
 
 
-def index_body(model: ModelInfo, chunker_version: str, *, single_node: bool) -> dict[str, Any]:
+def index_body(model: ModelInfo, chunker_version: str, *, single_node: bool, shape: Shape = Shape()) -> dict[str, Any]:
     """Return settings and mappings of a new generation.
 
     A replica that recovers reads `_source`. On a single node there is none, so vectors are in no stored field at all
@@ -62,7 +72,7 @@ def index_body(model: ModelInfo, chunker_version: str, *, single_node: bool) -> 
         "settings": {
             "index": {
                 "knn": True,
-                "number_of_shards": 1,
+                "number_of_shards": shape.shards,
                 **copies,
                 # Explicit, or the engine stops refreshing after 30 s without a search. Every run ends with a refresh of
                 # its own; in a long one, a segment a second would be merged, and its graph built, again and again.
@@ -77,12 +87,12 @@ def index_body(model: ModelInfo, chunker_version: str, *, single_node: bool) -> 
             "dynamic": "strict",
             "_meta": index_meta(model, chunker_version),
             "_source": source,
-            "properties": _properties(model.dim),
+            "properties": _properties(model.dim, shape.compression),
         },
     }
 
 
-def _properties(dim: int) -> dict[str, Any]:
+def _properties(dim: int, compression: Compression) -> dict[str, Any]:
     keyword = {"type": "keyword"}
     # Every value whole, found by parts of it and by regular expressions: one is a name, or a line.
     whole = {"type": "wildcard", "doc_values": True}
@@ -106,16 +116,7 @@ def _properties(dim: int) -> dict[str, Any]:
         "headings": _text(KUROMOJI, ENGLISH, IDENTIFIERS),
         "context": {"type": "text", "index": False},
         "text": _text(KUROMOJI, READING, BIGRAM, ENGLISH, IDENTIFIERS),
-        "dense": {
-            "type": "knn_vector",
-            "dimension": dim,
-            "method": {
-                "name": "hnsw",
-                "engine": "lucene",
-                "space_type": "cosinesimil",
-                "parameters": {"m": 16, "ef_construction": 128},
-            },
-        },
+        "dense": _vector(dim, compression),
         "sparse": {"type": "rank_features"},
         "late": {"type": "binary", "doc_values": True},
         **dict.fromkeys(CODE_FIELDS, whole),
@@ -123,6 +124,25 @@ def _properties(dim: int) -> dict[str, Any]:
         "public": {"type": "boolean"},
         "meta": {"type": "object", "enabled": False},
     }
+
+
+def _vector(dim: int, compression: Compression) -> dict[str, Any]:
+    """Return the field of dense vectors (docs.opensearch.org, "Memory-optimized vectors").
+
+    Lucene's and Faiss' graphs are alike; Lucene needs no native library. `on_disk` keeps the graph's vectors compressed
+    in memory, and scores what it found anew with the whole ones, so the scores of hits are exact.
+    """
+    method = {
+        "name": "hnsw",
+        "engine": "lucene" if compression in IN_LUCENE else "faiss",
+        "parameters": {"m": 16, "ef_construction": 128},
+    }
+    field = {"type": "knn_vector", "dimension": dim, "space_type": "cosinesimil", "method": method}
+    if compression == "1x":
+        return field
+    # Halves are near enough to be taken as they are.
+    mode = "in_memory" if compression == "2x" else "on_disk"
+    return field | {"mode": mode, "compression_level": compression}
 
 
 def _text(*analyzers: str) -> dict[str, Any]:

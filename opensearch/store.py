@@ -26,6 +26,7 @@ from opensearch.generations import (
     writes_alias,
 )
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
+from opensearch.mapping import Shape
 from opensearch.queries import (
     LEGS,
     PAGE_ROWS,
@@ -307,7 +308,8 @@ async def open_store(
     """
     client = await open_client(settings)
     try:
-        check_meta(await ensure_generation(client, settings.alias, model, chunker_version), model)
+        shape = Shape(settings.compression, settings.shards)
+        check_meta(await ensure_generation(client, settings.alias, model, chunker_version, shape), model)
     except BaseException:
         await client.close()
         raise

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 CONFIG_VARIABLE = "SHIRABE_CONFIG"
@@ -20,6 +20,10 @@ Provider = Literal["openai", "cohere"]
 PROVIDERS: Final[tuple[Provider, ...]] = get_args(Provider)
 """Vendors whose API serves a model: it is configured as `PROVIDER:NAME`."""
 Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
+Compression = Literal["1x", "2x", "4x", "8x", "16x", "32x"]
+"""How many times smaller a dense vector is in memory, as k-NN's `compression_level` has it."""
+IN_LUCENE: Final[tuple[Compression, ...]] = ("1x", "4x")
+"""What the embedded node can do: the others need k-NN's native library, which is in OpenSearch's distributions."""
 
 
 def default_state_dir() -> Path:
@@ -60,6 +64,20 @@ class OpenSearchSettings(Section):
     heap_mb: int = Field(768, ge=256, description="Embedded node: JVM heap, MiB")
     ml_commons: bool = Field(False, description="Embedded node: install ml-commons (390 MB more)")
     java_home: Path | None = Field(None, description="Embedded node: the JDK >= 21 to use")
+    compression: Compression = Field(
+        "1x",
+        description="Of dense vectors in memory, for a new generation: `1x` or `4x`; with `url` also `2x` to `32x`",
+    )
+    shards: int = Field(1, ge=1, le=1024, description="Primary shards of a new generation")
+
+    @model_validator(mode="after")
+    def _check_compression(self) -> OpenSearchSettings:
+        if self.url is None and self.compression not in IN_LUCENE:
+            raise ValueError(
+                f"compression {self.compression} needs k-NN's native library, which the embedded node does not have: "
+                f"choose {' or '.join(IN_LUCENE)}, or name a cluster in `url`"
+            )
+        return self
 
 
 class CodeModelSettings(Section):

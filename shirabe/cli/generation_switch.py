@@ -41,6 +41,7 @@ class Row:
     dim: int
     chunker_version: str
     analyzer_version: str
+    compression: str
     documents: int
     chunks: int
     bytes: int
@@ -194,6 +195,8 @@ async def _row(
         dim=generation.dim,
         chunker_version=meta["chunker_version"],
         analyzer_version=meta["analyzer_version"],
+        # Generations of before it was a setting do not say.
+        compression=meta.get("compression", "1x"),
         documents=sum(documents for documents, _ in counts.values()),
         chunks=sum(chunks for _, chunks in counts.values()),
         bytes=size.bytes,

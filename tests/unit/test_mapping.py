@@ -12,9 +12,9 @@ from opensearch.analysis import analysis, nfkc_mappings
 from opensearch.client import build_client, reason_of, refusal
 from opensearch.documents import document_of
 from opensearch.generations import Generation, check_meta, generation_name
-from opensearch.mapping import SHOWN_FIELDS, UNSOURCED_FIELDS, index_body
+from opensearch.mapping import SHOWN_FIELDS, UNSOURCED_FIELDS, Shape, index_body
 from shirabe.errors import InvalidInput, Overloaded, Timeout, Unavailable
-from shirabe.settings import OpenSearchSettings
+from shirabe.settings import Compression, OpenSearchSettings
 from shirabe.types import Document, Embedding, ModelInfo, Record, Term, make_chunk
 
 MODEL = ModelInfo("m3-mini", "r1", 384, 512)
@@ -105,6 +105,25 @@ def unescaped(escaped: str) -> str:
 def test_the_character_filter_is_nfkc(text: str) -> None:
     assert folded(text) == unicodedata.normalize("NFKC", text)
     assert folded(unicodedata.normalize("NFD", text)) == unicodedata.normalize("NFKC", text)
+
+
+@pytest.mark.parametrize(
+    ("compression", "engine", "mode"),
+    [
+        ("1x", "lucene", None),
+        ("2x", "faiss", "in_memory"),
+        ("4x", "lucene", "on_disk"),
+        ("8x", "faiss", "on_disk"),
+        ("16x", "faiss", "on_disk"),
+        ("32x", "faiss", "on_disk"),
+    ],
+)
+def test_vectors_are_compressed_by_the_engine_that_can(compression: Compression, engine: str, mode: str | None) -> None:
+    body = index_body(MODEL, "1", single_node=True, shape=Shape(compression, shards=3))
+    dense = body["mappings"]["properties"]["dense"]
+    assert dense["method"]["engine"] == engine
+    assert (dense.get("compression_level"), dense.get("mode")) == (None if mode is None else compression, mode)
+    assert body["settings"]["index"]["number_of_shards"] == 3
 
 
 def test_a_generation_is_checked_by_what_it_records() -> None:
