@@ -63,8 +63,9 @@ def nfkc_mappings() -> tuple[str, ...]:
     )
 
 
-def analysis() -> dict[str, Any]:
-    """Return the `analysis` section of the index settings."""
+def analysis(user_dictionary: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the `analysis` section of the index settings; the rules of a user dictionary go to kuromoji."""
+    rules = {"user_dictionary_rules": list(user_dictionary)} if user_dictionary else {}
     return {
         "char_filter": {
             "nfkc": {"type": "mapping", "mappings": list(nfkc_mappings())},
@@ -72,7 +73,12 @@ def analysis() -> dict[str, Any]:
         },
         "tokenizer": {
             # Compounds are cut and not kept whole: kept, a query for one would demand all of its parts.
-            "kuromoji_search": {"type": "kuromoji_tokenizer", "mode": "search", "discard_compound_token": True},
+            "kuromoji_search": {
+                "type": "kuromoji_tokenizer",
+                "mode": "search",
+                "discard_compound_token": True,
+                **rules,
+            },
             "latin_words": {"type": "pattern", "pattern": _LATIN_WORD, "group": 0},
             "code_words": {"type": "pattern", "pattern": rf"{_WORD}(?:[./:{{}}\-]+{_WORD})*", "group": 0},
         },

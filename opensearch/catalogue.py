@@ -25,7 +25,8 @@ from opensearch.generations import (
 from opensearch.history import Event, with_event
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
 from opensearch.logged_queries import logged_queries
-from opensearch.mapping import Shape, index_meta
+from opensearch.mapping import index_meta
+from opensearch.shape import Shape, shape_of
 from opensearch.store import OpenSearchStore
 from opensearch.words import JointWords
 from shirabe.errors import InvalidInput
@@ -198,6 +199,9 @@ class Catalogue:
 
 
 async def open_catalogue(settings: OpenSearchSettings, weights: LexicalWeights = DEFAULT_WEIGHTS) -> Catalogue:
-    """Connect. Raises: InvalidInput when the engine is too old; Unavailable, Timeout."""
-    shape = Shape(settings.compression, settings.shards)
+    """Connect.
+
+    Raises: InvalidInput when the engine is too old, or for a bad user dictionary; NotFound; Unavailable, Timeout.
+    """
+    shape = shape_of(settings)
     return Catalogue(await open_client(settings), settings.alias, shape, weights)

@@ -10,7 +10,8 @@ from typing import Any, Final
 from opensearchpy import AsyncOpenSearch
 
 from opensearch.client import alias_members, asking, create_index
-from opensearch.mapping import Shape, index_body, index_meta
+from opensearch.mapping import index_body, index_meta
+from opensearch.shape import Shape
 from shirabe.errors import InvalidInput, Unavailable
 from shirabe.types import ModelInfo
 
@@ -129,7 +130,7 @@ async def new_body(
         cluster = await client.cluster.health()
     single_node = cluster["number_of_data_nodes"] == 1
     body = index_body(model, str(meta["chunker_version"]), single_node=single_node, shape=shape)
-    body["mappings"]["_meta"] = {**meta, "compression": shape.compression}
+    body["mappings"]["_meta"] = {**meta, **shape.meta}
     return body | {"aliases": {writes_alias(name): {}}}
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from opensearch.analysis import ANALYZER_VERSION, BIGRAM, ENGLISH, IDENTIFIERS, KUROMOJI, READING, analysis
 from opensearch.code_search import CODE_FIELDS
+from opensearch.shape import Shape
 from shirabe.settings import IN_LUCENE, Compression
 from shirabe.types import ModelInfo
 
@@ -36,14 +36,6 @@ UNSOURCED_FIELDS = ("dense", "sparse", "late", *CODE_FIELDS)
 """Searched or read from their own columns only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How a generation lies on the cluster: nothing that changes what it answers, but for the loss of compression."""
-
-    compression: Compression = "1x"
-    shards: int = 1
-
-
 def index_meta(model: ModelInfo, chunker_version: str) -> dict[str, Any]:
     """Return what a generation records of how it was built."""
     return {
@@ -55,7 +47,13 @@ def index_meta(model: ModelInfo, chunker_version: str) -> dict[str, Any]:
     }
 
 
-def index_body(model: ModelInfo, chunker_version: str, *, single_node: bool, shape: Shape = Shape()) -> dict[str, Any]:
+def index_body(
+    model: ModelInfo,
+    chunker_version: str,
+    *,
+    single_node: bool,
+    shape: Shape = Shape(),  # noqa: B008 - frozen
+) -> dict[str, Any]:
     """Return settings and mappings of a new generation.
 
     A replica that recovers reads `_source`. On a single node there is none, so vectors are in no stored field at all
@@ -81,7 +79,7 @@ def index_body(model: ModelInfo, chunker_version: str, *, single_node: bool, sha
                 "gc_deletes": "1h",
                 "query": {"default_field": ["title.kuromoji", "text.kuromoji", "text.english", "text.identifiers"]},
             },
-            "analysis": analysis(),
+            "analysis": analysis(shape.user_dictionary),
         },
         "mappings": {
             "dynamic": "strict",

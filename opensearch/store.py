@@ -26,7 +26,6 @@ from opensearch.generations import (
     writes_alias,
 )
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
-from opensearch.mapping import Shape
 from opensearch.queries import (
     LEGS,
     PAGE_ROWS,
@@ -39,6 +38,7 @@ from opensearch.queries import (
     terms_body,
     versions_body,
 )
+from opensearch.shape import shape_of
 from shirabe.definitions import is_code
 from shirabe.errors import InvalidInput, Unavailable
 from shirabe.settings import OpenSearchSettings
@@ -308,8 +308,7 @@ async def open_store(
     """
     client = await open_client(settings)
     try:
-        shape = Shape(settings.compression, settings.shards)
-        check_meta(await ensure_generation(client, settings.alias, model, chunker_version, shape), model)
+        check_meta(await ensure_generation(client, settings.alias, model, chunker_version, shape_of(settings)), model)
     except BaseException:
         await client.close()
         raise

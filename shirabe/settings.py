@@ -69,6 +69,9 @@ class OpenSearchSettings(Section):
         description="Of dense vectors in memory, for a new generation: `1x` or `4x`; with `url` also `2x` to `32x`",
     )
     shards: int = Field(1, ge=1, le=1024, description="Primary shards of a new generation")
+    user_dictionary: Path | None = Field(
+        None, description="Words of a new generation's Japanese analysis: a file as kuromoji's user dictionary"
+    )
 
     @model_validator(mode="after")
     def _check_compression(self) -> OpenSearchSettings:

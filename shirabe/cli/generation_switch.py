@@ -42,6 +42,7 @@ class Row:
     chunker_version: str
     analyzer_version: str
     compression: str
+    user_dictionary: str
     documents: int
     chunks: int
     bytes: int
@@ -197,6 +198,7 @@ async def _row(
         analyzer_version=meta["analyzer_version"],
         # Generations of before it was a setting do not say.
         compression=meta.get("compression", "1x"),
+        user_dictionary=meta.get("user_dictionary", ""),
         documents=sum(documents for documents, _ in counts.values()),
         chunks=sum(chunks for _, chunks in counts.values()),
         bytes=size.bytes,

@@ -229,6 +229,7 @@ def collect_generations(
 def _print_row(row: Row) -> None:
     made = f"{escape(row.model)}, {row.dim} dimensions, chunker {row.chunker_version}, analyzer {row.analyzer_version}"
     made += f", vectors {row.compression} smaller" if row.compression != "1x" else ""
+    made += f", user dictionary {row.user_dictionary}" if row.user_dictionary else ""
     holds = f"{row.documents} documents, {row.chunks} chunks, {row.bytes / 1e6:.1f} MB"
     became = [f"built {_when(row.built)}"] if row.built else []
     if row.verified:

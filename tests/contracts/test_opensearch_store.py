@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import pytest_asyncio
 from opensearchpy import AsyncOpenSearch
 
 from opensearch import queries, store
+from opensearch.analysis import KUROMOJI
 from opensearch.code_search import CODE_FIELDS
 from opensearch.generations import answering_generation, current_name, generation_name
 from opensearch.mapping import index_body
@@ -143,6 +145,26 @@ async def test_compressed_vectors_over_several_shards_are_scored_as_they_were(
         assert len(await client.cat.shards(index=name, format="json")) == 2
     finally:
         await small.close()
+
+
+async def test_words_of_the_user_dictionary_are_terms(
+    engine_settings: OpenSearchSettings, client: AsyncOpenSearch, tmp_path: Path
+) -> None:
+    words = tmp_path / "words.csv"
+    words.write_text(
+        "茜便,茜便,アカネビン,固有名詞\n返金承認番号,返金 承認番号,ヘンキン ショウニンバンゴウ,名詞\n", encoding="utf-8"
+    )
+    told = await open_store(engine_settings.model_copy(update={"user_dictionary": words}), MODEL)
+    try:
+        body = {"analyzer": KUROMOJI, "text": "茜便の返金承認番号"}
+        terms = await client.indices.analyze(index=await told.generation(), body=body)
+        assert [term["token"] for term in terms["tokens"]] == ["茜便", "返金", "承認番号"]
+        await told.write([record(1, "茜便で送る"), record(2, "便を数える")], [], 1)
+        await told.refresh()
+        hits = (await told.legs(Query("茜便"), ["lexical"], None, 10))["lexical"]
+        assert hits[0].chunk_id == record(1, "茜便で送る").chunk.chunk_id
+    finally:
+        await told.close()
 
 
 async def test_another_chunker_is_told_and_not_refused(

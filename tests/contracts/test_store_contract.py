@@ -14,8 +14,8 @@ from fake_store import InMemoryStore, InMemoryWords
 from opensearchpy import AsyncOpenSearch
 
 from opensearch.catalogue import Catalogue
-from opensearch.mapping import Shape
 from opensearch.pair import PairStore
+from opensearch.shape import Shape
 from opensearch.store import OpenSearchStore, open_store
 from shirabe.errors import InvalidInput
 from shirabe.names import name_key

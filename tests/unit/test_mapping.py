@@ -12,7 +12,8 @@ from opensearch.analysis import analysis, nfkc_mappings
 from opensearch.client import build_client, reason_of, refusal
 from opensearch.documents import document_of
 from opensearch.generations import Generation, check_meta, generation_name
-from opensearch.mapping import SHOWN_FIELDS, UNSOURCED_FIELDS, Shape, index_body
+from opensearch.mapping import SHOWN_FIELDS, UNSOURCED_FIELDS, index_body
+from opensearch.shape import Shape
 from shirabe.errors import InvalidInput, Overloaded, Timeout, Unavailable
 from shirabe.settings import Compression, OpenSearchSettings
 from shirabe.types import Document, Embedding, ModelInfo, Record, Term, make_chunk
