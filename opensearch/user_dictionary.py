@@ -1,8 +1,8 @@
 """Words that kuromoji does not know, as its user dictionary has them: `surface,segments,readings,part of speech`.
 
 The format is Lucene's (`UserDictionary`), one word a line, segments and readings apart by spaces, `#` before a remark:
-`国際空港,国際 空港,コクサイ クウコウ,カスタム名詞`. What Lucene would refuse while an index is made is refused here, with
-its line.
+`国際空港,国際 空港,コクサイ クウコウ,カスタム名詞`. What Lucene would refuse while an index is made is refused here,
+with its line.
 """
 
 from __future__ import annotations
