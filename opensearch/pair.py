@@ -27,10 +27,13 @@ class Countable(Store, Protocol):
 
 
 class Words(Protocol):
-    """The lexical leg over two indices at once: terms weigh what they weigh in both together."""
+    """What two indices are asked at once: terms weigh what they weigh in both together, and order is that of one."""
 
     async def ranking(self, query: Query, depth: int) -> list[LegHit]:
         """Return the ranking, `depth` rows at most."""
+
+    async def exact(self, query: Query, depth: int) -> list[LegHit]:
+        """Return what fulfils the query's conditions, `depth` rows at most."""
 
     async def scores(self, chunk_ids: Sequence[str], query: Query) -> dict[str, float]:
         """Return chunk id -> score of exactly these chunks, of those that match."""
@@ -107,16 +110,15 @@ class PairStore:
         in_prose, in_code = _askable(asked, of_prose), _askable(asked, of_code)
         if missing := [leg for leg in asked if leg not in in_prose and leg not in in_code]:
             raise ValueError(f"the {missing[0]} leg needs its part of the embedding")
-        exact = [leg for leg in legs if leg == EXACT_LEG]
-        lexical, prose, code = await asyncio.gather(
+        lexical, exact, prose, code = await asyncio.gather(
             self._words.ranking(query, depth) if "lexical" in legs else _nothing(),
-            self._prose.legs(query, [*in_prose, *exact], of_prose, depth),
-            self._code.legs(query, [*in_code, *exact], of_code, depth),
+            self._words.exact(query, 2 * depth) if EXACT_LEG in legs else _nothing(),
+            self._prose.legs(query, in_prose, of_prose, depth),
+            self._code.legs(query, in_code, of_code, depth),
         )
         found = {"lexical": ranked(((hit.chunk_id, hit.score) for hit in lexical), depth)} if "lexical" in legs else {}
         if EXACT_LEG in legs:
-            rows = [*prose.pop(EXACT_LEG), *code.pop(EXACT_LEG)]
-            found[EXACT_LEG] = ranked(((hit.chunk_id, hit.score) for hit in rows), depth)
+            found[EXACT_LEG] = _each_once(exact, depth)
         if not self._one_model:
             return found | prose | {CODE_LEGS[leg]: hits for leg, hits in code.items()}
         for leg in asked:
@@ -220,6 +222,13 @@ def ranked(rows: Iterable[tuple[str, float]], depth: int) -> list[LegHit]:
         best[name] = max(score, best.get(name, score))
     order = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:depth]
     return [LegHit(name, rank, score) for rank, (name, score) in enumerate(order, start=1)]
+
+
+def _each_once(hits: Sequence[LegHit], depth: int) -> list[LegHit]:
+    """Return a ranking without what came up before: a chunk on its way is in both indices, at any two ranks."""
+    first = {hit.chunk_id: hit for hit in reversed(hits)}
+    order = sorted(first.values(), key=lambda hit: hit.rank)[:depth]
+    return [replace(hit, rank=rank) for rank, hit in enumerate(order, start=1)]
 
 
 def _askable(legs: Sequence[str], embedding: Embedding | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""The lexical leg over two indices at once."""
+"""What is asked of two indices at once: the lexical leg, and the exact one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from opensearchpy import AsyncOpenSearch
 from opensearch.answers import ranking, require_whole
 from opensearch.client import asking
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
-from opensearch.queries import leg_bodies
+from opensearch.queries import EXACT_LEG, leg_bodies
 from shirabe.types import LegHit, Query
 
 # Every shard scores by how rare a term is in itself, and a word that is rare in code may be common in prose.
@@ -31,6 +31,13 @@ class JointWords:
         """Return the ranking, `depth` rows at most. Raises: InvalidInput, Unavailable, Timeout, Overloaded."""
         return await self._ranked(leg_bodies(query, ["lexical"], None, depth, weights=self._weights))
 
+    async def exact(self, query: Query, depth: int) -> list[LegHit]:
+        """Return what fulfils the query's conditions, in the order of one index.
+
+        Raises: InvalidInput, Unavailable, Timeout, Overloaded.
+        """
+        return await self._ranked(leg_bodies(query, [EXACT_LEG], None, depth), EXACT_LEG)
+
     async def scores(self, chunk_ids: Sequence[str], query: Query) -> dict[str, float]:
         """Return chunk id -> score of exactly these chunks, of those that match.
 
@@ -43,8 +50,8 @@ class JointWords:
         bodies = leg_bodies(query, ["lexical"], None, depth, among=chunk_ids, weights=self._weights)
         return {hit.chunk_id: hit.score for hit in await self._ranked(bodies)}
 
-    async def _ranked(self, bodies: Mapping[str, Any]) -> list[LegHit]:
+    async def _ranked(self, bodies: Mapping[str, Any], leg: str = "lexical") -> list[LegHit]:
         with asking():
-            answer = await self._client.search(index=self._indices, body=bodies["lexical"], params=_TOGETHER)
+            answer = await self._client.search(index=self._indices, body=bodies[leg], params=_TOGETHER)
         require_whole(answer)
-        return ranking("lexical", answer)
+        return ranking(leg, answer)

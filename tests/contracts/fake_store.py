@@ -137,6 +137,10 @@ class InMemoryWords:
         rows = [row for store in self._stores for row in store._matching(query)]
         return _ranking(rows, _scorer("lexical", query, None), depth)
 
+    async def exact(self, query: Query, depth: int) -> list[LegHit]:
+        rows = [row for store in self._stores for row in store._matching(query)]
+        return _exact(rows, query.conditions, depth)
+
     async def scores(self, chunk_ids: Sequence[str], query: Query) -> dict[str, float]:
         found = await self.ranking(query, 2 * len(chunk_ids) + 10_000)
         return {hit.chunk_id: hit.score for hit in found if hit.chunk_id in chunk_ids}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_store_contract import EVERYONE, WHEN, AnyStore, alias, axis, filled, ids, real_store, store
+from test_store_contract import EVERYONE, WHEN, AnyStore, alias, axis, filled, ids, real_pair, real_store, store
 
 from shirabe.errors import InvalidInput
 from shirabe.types import Acl, Condition, Document, Embedding, Principal, Query, Record, Target, document_id, make_chunk
 
-__all__ = ["alias", "real_store", "store"]
+__all__ = ["alias", "real_pair", "real_store", "store"]
 
 EMBEDDING = Embedding(axis(0), {1: 1.0})
 

@@ -38,7 +38,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"
 JUDGED = ROOT / "evaluation" / "queries" / "samples.jsonl"
 # How fast a busy machine answers says nothing of a generation.
-PATIENT = Thresholds(max_loss=0.05, max_group_loss=0.1, max_slower=100.0)
+# The models are made-up ones, which agree by words more than by meaning.
+PATIENT = Thresholds(max_loss=0.1, max_group_loss=0.15, max_slower=100.0)
 DAY = timedelta(hours=24)
 PAUSE_S = 0.05
 
