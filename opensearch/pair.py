@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Sequence
 from dataclasses import replace
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from opensearch.queries import EXACT_LEG, LEGS
 from shirabe.definitions import is_code
 from shirabe.errors import PartialWrite
 from shirabe.protocols import Store
 from shirabe.types import Embedding, LegHit, Principal, Query, Record, Saved, Stored, digest
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 Own = Literal["both", "prose", "code"]
 """What is written: a generation that follows writes its own index only, for the other is kept true by the leader."""
@@ -96,7 +99,7 @@ class PairStore:
 
     async def refresh(self) -> None:
         """Make everything written so far visible to search."""
-        await asyncio.gather(self._prose.refresh(), self._code.refresh())
+        await _both(self._prose.refresh(), self._code.refresh())
 
     async def legs(
         self, query: Query, legs: Collection[str], embedding: Embedding | None, depth: int
@@ -110,11 +113,12 @@ class PairStore:
         in_prose, in_code = _askable(asked, of_prose), _askable(asked, of_code)
         if missing := [leg for leg in asked if leg not in in_prose and leg not in in_code]:
             raise ValueError(f"the {missing[0]} leg needs its part of the embedding")
-        lexical, exact, prose, code = await asyncio.gather(
-            self._words.ranking(query, depth) if "lexical" in legs else _nothing(),
-            self._words.exact(query, 2 * depth) if EXACT_LEG in legs else _nothing(),
-            self._prose.legs(query, in_prose, of_prose, depth),
-            self._code.legs(query, in_code, of_code, depth),
+        (lexical, exact), (prose, code) = await _both(
+            _both(
+                self._words.ranking(query, depth) if "lexical" in legs else _nothing(),
+                self._words.exact(query, 2 * depth) if EXACT_LEG in legs else _nothing(),
+            ),
+            _both(self._prose.legs(query, in_prose, of_prose, depth), self._code.legs(query, in_code, of_code, depth)),
         )
         found = {"lexical": ranked(((hit.chunk_id, hit.score) for hit in lexical), depth)} if "lexical" in legs else {}
         if EXACT_LEG in legs:
@@ -134,10 +138,9 @@ class PairStore:
             return {}
         of_prose, of_code = self._of_each(query, embedding)
         wordless = replace(query, text="", also=())
-        lexical, prose, code = await asyncio.gather(
+        lexical, (prose, code) = await _both(
             self._words.scores(chunk_ids, query),
-            self._prose.scores(chunk_ids, wordless, of_prose),
-            self._code.scores(chunk_ids, wordless, of_code),
+            _both(self._prose.scores(chunk_ids, wordless, of_prose), self._code.scores(chunk_ids, wordless, of_code)),
         )
         found = {leg: {**prose.get(leg, {}), **code.get(leg, {})} for leg in LEGS if leg in prose or leg in code}
         return ({"lexical": lexical} if query.text.strip() else {}) | found
@@ -147,7 +150,7 @@ class PairStore:
         if not chunk_ids:
             return []
         of_prose, of_code = (embedding, embedding) if self._one_model else (embedding, embedding and embedding.code)
-        prose, code = await asyncio.gather(
+        prose, code = await _both(
             self._prose.fetch(chunk_ids, query, of_prose), self._code.fetch(chunk_ids, query, of_code)
         )
         found = self._once(prose, code)
@@ -155,7 +158,7 @@ class PairStore:
 
     async def versions_of(self, keys: Sequence[str], query: Query) -> list[Stored]:
         """Return the first chunk of every document under the given version keys."""
-        prose, code = await asyncio.gather(self._prose.versions_of(keys, query), self._code.versions_of(keys, query))
+        prose, code = await _both(self._prose.versions_of(keys, query), self._code.versions_of(keys, query))
         rows = sorted(self._once(prose, code).values(), key=lambda row: (row.chunk.ordinal, row.chunk.doc_id))
         first: dict[str, Stored] = {}
         for row in rows:
@@ -168,19 +171,17 @@ class PairStore:
 
     async def document(self, doc_id: str, principal: Principal) -> list[Stored]:
         """Return a document's chunks in order, whichever index they lie in."""
-        prose, code = await asyncio.gather(
-            self._prose.document(doc_id, principal), self._code.document(doc_id, principal)
-        )
+        prose, code = await _both(self._prose.document(doc_id, principal), self._code.document(doc_id, principal))
         return sorted(self._once(prose, code).values(), key=lambda row: row.chunk.ordinal)
 
     async def chunk_hashes(self, source_id: str) -> dict[str, str]:
         """Return chunk id -> content hash of everything stored for a source."""
-        prose, code = await asyncio.gather(self._prose.chunk_hashes(source_id), self._code.chunk_hashes(source_id))
+        prose, code = await _both(self._prose.chunk_hashes(source_id), self._code.chunk_hashes(source_id))
         return prose | code
 
     async def counts(self) -> dict[str, tuple[int, int]]:
         """Return source id -> (documents, chunks): a document counts where its first chunk lies."""
-        prose, code = await asyncio.gather(self._prose.counts(), self._code.counts())
+        prose, code = await _both(self._prose.counts(), self._code.counts())
         none = (0, 0)
         return {
             name: (
@@ -192,17 +193,17 @@ class PairStore:
 
     async def saved(self, chunk_ids: Sequence[str]) -> list[Saved]:
         """Return the text stored under these ids as it was written last, in the order asked."""
-        prose, code = await asyncio.gather(self._prose.saved(chunk_ids), self._code.saved(chunk_ids))
+        prose, code = await _both(self._prose.saved(chunk_ids), self._code.saved(chunk_ids))
         found = {row.chunk.chunk_id: row for row in (*prose, *code)}
         return [found[name] for name in chunk_ids if name in found]
 
     async def generation(self) -> str:
         """Return the names of both generations that answer, that of prose first."""
-        return " + ".join(await asyncio.gather(self._prose.generation(), self._code.generation()))
+        return " + ".join(await _both(self._prose.generation(), self._code.generation()))
 
     async def identity(self) -> str:
         """Return what changes when either index is made anew."""
-        return digest("pair", *await asyncio.gather(self._prose.identity(), self._code.identity()))
+        return digest("pair", *await _both(self._prose.identity(), self._code.identity()))
 
     def _of_each(self, query: Query, embedding: Embedding | None) -> tuple[Embedding | None, Embedding | None]:
         """Return what each index is asked with; None where it is not asked."""
@@ -233,6 +234,16 @@ def _each_once(hits: Sequence[LegHit], depth: int) -> list[LegHit]:
 
 def _askable(legs: Sequence[str], embedding: Embedding | None) -> list[str]:
     return [leg for leg in legs if embedding is not None and getattr(embedding, leg) is not None]
+
+
+async def _both(one: Coroutine[Any, Any, S], other: Coroutine[Any, Any, T]) -> tuple[S, T]:
+    """Return what two give at once. When one fails the other is ended first, so that nobody is left asking."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            first, second = group.create_task(one), group.create_task(other)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return first.result(), second.result()
 
 
 async def _nothing() -> list[LegHit]:
