@@ -22,12 +22,17 @@ class Known:
 
     entries: Mapping[str, Entry]
     failures: Mapping[str, Failed]
+    ahead: frozenset[str]
     stamp: str
 
     @property
     def unfinished(self) -> set[str]:
-        """The paths that an earlier run left unfinished (killed, or refused)."""
-        return {path for path in self.entries.keys() | self.failures.keys() if self._is_unfinished(path)}
+        """The paths that an earlier run left unfinished (killed, or refused).
+
+        And those that it settled before it ended too early: what came and went since the cursor, or went and came back,
+        is in no difference from the cursor.
+        """
+        return {path for path in self.entries.keys() | self.failures.keys() if self._is_unfinished(path)} | self.ahead
 
     def settles(self, document: Document) -> bool:
         """Tell whether nothing is to be done: indexed as it is, or known to fail as it is."""
@@ -50,7 +55,8 @@ class Known:
 async def known_of(ledger: Ledger, scope: int, stamp: str) -> Known:
     """Read what is indexed. Raises: Unavailable."""
     entries = await asyncio.to_thread(ledger.entries, scope)
-    return Known(entries, await asyncio.to_thread(ledger.failures, scope), stamp)
+    failures = await asyncio.to_thread(ledger.failures, scope)
+    return Known(entries, failures, frozenset(await asyncio.to_thread(ledger.ahead, scope)), stamp)
 
 
 async def changes_against(

@@ -96,6 +96,7 @@ class Ledger:
         """Move the cursor and record the run's success, both or neither; `compared`: it read everything."""
         with self.transaction() as connection:
             connection.execute("UPDATE scopes SET cursor = ?, stamp = ? WHERE scope = ?", (cursor, stamp, scope))
+            connection.execute("DELETE FROM ahead WHERE scope = ?", (scope,))
             outcome = COMPARED if compared else SUCCESS
             connection.execute("UPDATE runs SET finished = ?, outcome = ? WHERE run = ?", (time.time(), outcome, run))
 
@@ -140,6 +141,10 @@ class Ledger:
         """Return the chunk ids of writes begun and not settled."""
         return {chunk_id for (chunk_id,) in self.rows("SELECT chunk_id FROM intents WHERE scope = ?", scope)}
 
+    def ahead(self, scope: int) -> set[str]:
+        """Return the paths that were settled since the cursor, by runs that did not come to their end."""
+        return {path for (path,) in self.rows("SELECT path FROM ahead WHERE scope = ?", scope)}
+
     def failures(self, scope: int) -> dict[str, Failed]:
         """Return every failing document of a scope by path."""
         rows = self.rows("SELECT path, reason, revision, fingerprint, retry FROM failures WHERE scope = ?", scope)
@@ -158,9 +163,11 @@ class Ledger:
                     "INSERT OR IGNORE INTO intents VALUES (?, ?, ?)", [(scope, path, item) for item in chunk_ids]
                 )
 
-    def settle(self, scope: int, documents: Iterable[Settled], gone: Iterable[str], failed: Iterable[Failed]) -> None:
+    def settle(self, scope: int, documents: Sequence[Settled], gone: Sequence[str], failed: Sequence[Failed]) -> None:
         """Record documents that the index acknowledged, paths that are out of it, and ones that were refused."""
         with self.transaction() as connection:
+            paths = (*(each.path for each in documents), *gone, *(each.path for each in failed))
+            connection.executemany("INSERT OR IGNORE INTO ahead VALUES (?, ?)", [(scope, path) for path in paths])
             for document in documents:
                 _clear(connection, scope, document.path)
                 connection.execute(
@@ -224,7 +231,7 @@ class Ledger:
                 "SELECT scope FROM scopes WHERE (?1 = '' OR source_id = ?1) AND (?2 = '' OR index_id = ?2)",
                 (source_id, index_id),
             ).fetchall()
-            for table in ("documents", "chunks", "intents", "failures", "runs", "totals", "scopes"):
+            for table in ("documents", "chunks", "intents", "ahead", "failures", "runs", "totals", "scopes"):
                 connection.executemany(f"DELETE FROM {table} WHERE scope = ?", rows)  # noqa: S608 (names from the line above)
 
     def remove_source(self, source_id: str) -> None:

@@ -40,6 +40,7 @@ _MIRRORED = {
     "documents": "path, doc_id, content_hash, revision, stamp, pending, facts",
     "chunks": "path, chunk_id, content_hash",
     "intents": "path, chunk_id",
+    "ahead": "path",
     "failures": "path, reason, revision, fingerprint, retry",
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shirabe.errors import Unavailable
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _BUSY_TIMEOUT_S = 30.0
 
 _TABLES = """
@@ -36,6 +36,10 @@ CREATE TABLE intents (
     scope INTEGER NOT NULL, path TEXT NOT NULL, chunk_id TEXT NOT NULL,
     PRIMARY KEY (scope, path, chunk_id)
 ) STRICT, WITHOUT ROWID;
+-- What was settled since the cursor: a run that is killed leaves it at a revision that no cursor names.
+CREATE TABLE ahead (
+    scope INTEGER NOT NULL, path TEXT NOT NULL, PRIMARY KEY (scope, path)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE failures (
     scope INTEGER NOT NULL, path TEXT NOT NULL, reason TEXT NOT NULL, revision TEXT NOT NULL,
     fingerprint TEXT NOT NULL, retry INTEGER NOT NULL,
@@ -61,6 +65,10 @@ _STEPS = {
     ),
     # Part of the stamp, and told apart from it so that another generation can be stamped from the ledger alone.
     2: ("ALTER TABLE documents ADD COLUMN facts TEXT NOT NULL DEFAULT ''",),
+    3: (
+        "CREATE TABLE ahead (scope INTEGER NOT NULL, path TEXT NOT NULL, PRIMARY KEY (scope, path))"
+        " STRICT, WITHOUT ROWID",
+    ),
 }
 
 

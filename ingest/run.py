@@ -112,8 +112,8 @@ class Run:
 
         Without a cursor the next run reads everything.
         """
-        if self.tally.chunks or self.tally.chunks_deleted:
-            await self.parts.store.refresh()
+        # Also when nothing was written: a run that was killed may have written all, and shown none of it.
+        await self.parts.store.refresh()
         await asyncio.to_thread(
             self.parts.ledger.succeed,
             self.number,

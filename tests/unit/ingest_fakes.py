@@ -28,13 +28,14 @@ class Killed(BaseException):
 
 
 class FailingStore(InMemoryStore):
-    """A store that dies half-way through bulk `dies_at`, refuses the chunks in `refused`, or is `down`."""
+    """A store that dies half-way through bulk `dies_at` or when all is written, refuses some chunks, or is `down`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.bulks = 0
         self.versions: list[int] = []
         self.dies_at = 0
+        self.dies_at_end = False
         self.refused: set[str] = set()
         self.down = False
 
@@ -51,6 +52,11 @@ class FailingStore(InMemoryStore):
         failed = {record.chunk.chunk_id for record in records} | set(deletes)
         if failed & self.refused:
             raise PartialWrite(dict.fromkeys(sorted(failed & self.refused), "no"))
+
+    async def refresh(self) -> None:
+        if self.dies_at_end:
+            raise Killed
+        await super().refresh()
 
     @property
     def visible(self) -> Mapping[str, Record]:

@@ -111,6 +111,15 @@ class Histories(RuleBasedStateMachine):
         self.store.dies_at = 0
 
     @rule()
+    def sync_and_be_killed_at_the_end(self) -> None:
+        self.store.dies_at_end = True
+        try:
+            self.loop.run_until_complete(self.opened().sync("docs"))
+        except Killed:
+            self.restart()
+        self.store.dies_at_end = False
+
+    @rule()
     def restart(self) -> None:
         if self.job is not None:
             self.loop.run_until_complete(self.job.close())

@@ -165,6 +165,7 @@ def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) ->
     first.close()
     connection = sqlite3.connect(path)
     connection.execute("ALTER TABLE documents DROP COLUMN facts")
+    connection.execute("DROP TABLE ahead")
     connection.execute("PRAGMA user_version = 2")
     connection.commit()
     connection.close()
