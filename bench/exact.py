@@ -1,7 +1,6 @@
 """`python -m bench.exact`: what exact search over code costs, on the code of a running Shirabe.
 
-Times are of the store: one request, the best 100 of one source's chunks. Bytes are what the engine says of each field
-(`_disk_usage`, which reads the whole index) once its segments are merged.
+Times are of the store: one request, the best 100 of one source's chunks.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from api.operators import asked
-from opensearch.client import asking, build_client
-from opensearch.code_search import CODE_FIELDS
 from opensearch.queries import EXACT_LEG
 from shirabe.cli.compose import Parts, open_parts
 from shirabe.errors import ShirabeError
@@ -27,9 +24,8 @@ from shirabe.runtime import Runtime, require_runtime
 from shirabe.settings import Settings, load_settings
 from shirabe.types import Query
 
-ASKED: Final = ("sym:include_router", r"/def \w+_router/", r"/\bfor\b.*\bin\b/", '"response_model"', "/x/")
+ASKED: Final = ("sym:search", r"/def \w+_router/", r"/\bfor\b.*\bin\b/", '"response_model"', "/x/")
 DEPTH: Final = 100
-TIMEOUT_S: Final = 300.0
 
 
 async def took(parts: Parts, source: str, text: str, rounds: int) -> dict[str, float]:
@@ -44,32 +40,12 @@ async def took(parts: Parts, source: str, text: str, rounds: int) -> dict[str, f
     return {"p50_ms": float(np.percentile(times, 50)), "p95_ms": float(np.percentile(times, 95)), "found": found}
 
 
-async def kept(settings: Settings, runtime: Runtime, index: str) -> dict[str, int]:
-    """Return the bytes that the index keeps of each field of exact search."""
-    engine = settings.opensearch.model_copy(update={"url": runtime.opensearch_url, "timeout_s": TIMEOUT_S})
-    client = build_client(engine)
-    try:
-        with asking():
-            await client.indices.forcemerge(index=index, params={"max_num_segments": 1})
-            usage = await client.transport.perform_request(
-                "POST", f"/{index}/_disk_usage", params={"run_expensive_tasks": "true"}
-            )
-        fields = usage[index]["fields"]
-        return {name: int(fields[name]["total_in_bytes"]) for name in CODE_FIELDS if name in fields}
-    finally:
-        await client.close()
-
-
 async def run(settings: Settings, runtime: Runtime, source: str, rounds: int) -> dict[str, Any]:
     """Measure. Raises: ShirabeError."""
     async with open_parts(settings, runtime.opensearch_url, runtime.models_url, runtime.checkpoint) as parts:
         chunks = len(await parts.store.code_chunks(source))
         times = {text: await took(parts, source, text, rounds) for text in ASKED}
-        return {
-            "chunks": chunks,
-            "asked": times,
-            "bytes": await kept(settings, runtime, await parts.store.generation()),
-        }
+        return {"chunks": chunks, "asked": times}
 
 
 def main() -> None:
@@ -87,12 +63,7 @@ def main() -> None:
     table = Table("asked", "p50 ms", "p95 ms", "found", title=f"{figures['chunks']} chunks of code")
     for text, row in figures["asked"].items():
         table.add_row(text, f"{row['p50_ms']:.1f}", f"{row['p95_ms']:.1f}", f"{row['found']:.0f}")
-    console = Console()
-    console.print(table)
-    for name, size in figures["bytes"].items():
-        console.print(
-            f"{name}: {size} bytes in the whole index, {size / max(figures['chunks'], 1):.0f} a chunk of code"
-        )
+    Console().print(table)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
