@@ -7,7 +7,8 @@ chunk is in one of them, and the move goes on when it is run again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 from ingest.cached_embedder import Counts
@@ -60,14 +61,11 @@ async def move(parts: Parts, source_id: str, chunk_ids: Sequence[str]) -> int:
     saved = await parts.store.saved(chunk_ids)
     embeddings = await parts.models(Counts()).embed([row.chunk for row in saved])
     records = [Record(row.document, row.chunk, vector) for row, vector in zip(saved, embeddings, strict=True)]
-    scope = await parts.scope(source_id)
-    run, version = await asyncio.to_thread(parts.ledger.begin_run, scope.scope)
-    try:
-        await parts.store.write(records, [], version)
-    except PartialWrite as error:
-        raise Unavailable(f"not all of the code could be moved, run it again: {error}") from error
-    finally:
-        await asyncio.to_thread(parts.ledger.end_run, run, "moved")
+    async with _moving(parts, source_id) as version:
+        try:
+            await parts.store.write(records, [], version)
+        except PartialWrite as error:
+            raise Unavailable(f"not all of the code could be moved, run it again: {error}") from error
     return len(saved)
 
 
@@ -81,10 +79,17 @@ async def leave_out(parts: Parts, origin: Origin, locks: SourceLocks, source_id:
         names = await origin.code_chunks(source_id)
         if not names:
             return
-        scope = await parts.scope(source_id)
-        run, version = await asyncio.to_thread(parts.ledger.begin_run, scope.scope)
-        try:
+        async with _moving(parts, source_id) as version:
             for start in range(0, len(names), MOVED):
                 await parts.store.write([], names[start : start + MOVED], version)
-        finally:
-            await asyncio.to_thread(parts.ledger.end_run, run, "moved")
+
+
+@asynccontextmanager
+async def _moving(parts: Parts, source_id: str) -> AsyncIterator[int]:
+    """Give the version of writes that move a source's code; the ledger has them as a run of their own."""
+    scope = await parts.scope(source_id)
+    run, version = await asyncio.to_thread(parts.ledger.begin_run, scope.scope)
+    try:
+        yield version
+    finally:
+        await asyncio.to_thread(parts.ledger.end_run, run, "moved")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from opensearchpy import AsyncOpenSearch
@@ -46,7 +47,7 @@ class Catalogue:
     """The generations of one alias. Made by `open_catalogue`, closed by `close`; its stores share its connections."""
 
     def __init__(
-        self, client: AsyncOpenSearch, alias: str, shape: Shape, weights: LexicalWeights = DEFAULT_WEIGHTS
+        self, client: AsyncOpenSearch, alias: str, shape: Callable[[], Shape], weights: LexicalWeights = DEFAULT_WEIGHTS
     ) -> None:
         self._client = client
         self._alias = alias
@@ -110,7 +111,7 @@ class Catalogue:
         known = await all_generations(self._client, self._alias)
         name = generation_name(self._alias, max((each.number for each in known), default=0) + 1)
         meta = with_event({**index_meta(model, chunker_version), **facts}, "created", beside=answering.name)
-        body = await new_body(self._client, name, meta, model, self._shape)
+        body = await new_body(self._client, name, meta, model, self._shape())
         if not await create_index(self._client, name, body):
             raise InvalidInput(
                 f"the name {name} is taken by an index that Shirabe did not make: delete or rename it; "
@@ -199,9 +200,6 @@ class Catalogue:
 
 
 async def open_catalogue(settings: OpenSearchSettings, weights: LexicalWeights = DEFAULT_WEIGHTS) -> Catalogue:
-    """Connect.
-
-    Raises: InvalidInput when the engine is too old, or for a bad user dictionary; NotFound; Unavailable, Timeout.
-    """
-    shape = shape_of(settings)
-    return Catalogue(await open_client(settings), settings.alias, shape, weights)
+    """Connect. Raises: InvalidInput when the engine is too old; Unavailable, Timeout."""
+    # The user dictionary lies where generations are made, which a backfill's workers do not do.
+    return Catalogue(await open_client(settings), settings.alias, partial(shape_of, settings), weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -98,12 +98,12 @@ async def ensure_generation(
     alias: str,
     model: ModelInfo,
     chunker_version: str,
-    shape: Shape,
+    shape: Callable[[], Shape],
     facts: Mapping[str, Any] | None = None,
 ) -> Generation:
     """Return the generation that answers, made now when there is none; two processes at once get the same one.
 
-    `facts` are recorded with one that is made.
+    `shape` is asked for, and `facts` are recorded, when one is made.
 
     Raises: Unavailable, Timeout; InvalidInput for an index that took the name.
     """
@@ -111,7 +111,7 @@ async def ensure_generation(
     if name is None:
         name = generation_name(alias, 1)
         # The alias comes with the index in one step, so nobody sees one without the other.
-        body = await new_body(client, name, {**index_meta(model, chunker_version), **(facts or {})}, model, shape)
+        body = await new_body(client, name, {**index_meta(model, chunker_version), **(facts or {})}, model, shape())
         body["aliases"][alias] = {"is_write_index": True}
         created = await create_index(client, name, body)
         if not created and await current_name(client, alias) is None:

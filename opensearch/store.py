@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from opensearchpy import AsyncOpenSearch
@@ -308,7 +309,8 @@ async def open_store(
     """
     client = await open_client(settings)
     try:
-        check_meta(await ensure_generation(client, settings.alias, model, chunker_version, shape_of(settings)), model)
+        shape = partial(shape_of, settings)
+        check_meta(await ensure_generation(client, settings.alias, model, chunker_version, shape), model)
     except BaseException:
         await client.close()
         raise

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import re2
 
-from shirabe.definitions import definitions_in, is_code, is_searched, lines_of
+from shirabe.definitions import Definition, definitions_in, is_code, is_searched, lines_of
 from shirabe.errors import InvalidInput
 from shirabe.types import Chunk, Condition
 
@@ -73,12 +73,7 @@ def lines_asked(conditions: Sequence[Condition], chunk: Chunk) -> list[Line]:
 def names_asked(conditions: Sequence[Condition], chunk: Chunk) -> list[str]:
     """Return the names that a chunk defines and that conditions on definitions are fulfilled by."""
     asked = [one for one in conditions if one.target in ("symbol", "qualified") and not one.negated]
-    return [
-        each.name
-        for condition in asked
-        for each in definitions_in(chunk)
-        if _matcher_of(condition).search(each.name if condition.target == "symbol" else each.qualified)
-    ]
+    return [each.name for condition in asked for each in _fulfilling(condition, chunk)]
 
 
 @lru_cache(maxsize=256)
@@ -100,8 +95,17 @@ def _values(condition: Condition, chunk: Chunk, path: str) -> Iterable[str]:
         return (path,)
     if condition.target == "line":
         return filter(is_searched, lines_of(chunk)) if is_code(chunk) else ()
-    names = definitions_in(chunk)
-    return (each.name if condition.target == "symbol" else each.qualified for each in names)
+    return (_compared(condition, each) for each in definitions_in(chunk))
+
+
+def _compared(condition: Condition, definition: Definition) -> str:
+    return definition.name if condition.target == "symbol" else definition.qualified
+
+
+def _fulfilling(condition: Condition, chunk: Chunk) -> Iterable[Definition]:
+    """Return the definitions in a chunk that fulfil a condition on them."""
+    find = _matcher_of(condition).search
+    return (each for each in definitions_in(chunk) if find(_compared(condition, each)))
 
 
 def _spans(condition: Condition, text: str) -> list[tuple[int, int]]:
@@ -114,11 +118,10 @@ def _spans(condition: Condition, text: str) -> list[tuple[int, int]]:
 
 def _defined(condition: Condition, chunk: Chunk, texts: Sequence[str], first: int) -> Iterable[tuple[int, str]]:
     """Yield the place in `texts` and the name of each definition that fulfils a condition."""
-    for each in definitions_in(chunk):
-        if _matcher_of(condition).search(each.name if condition.target == "symbol" else each.qualified):
-            start = min(max(each.line - first, 0), len(texts) - 1)
-            # A decorator or a comment may stand above the name.
-            yield next((at for at in range(start, len(texts)) if each.name in texts[at]), start), each.name
+    for each in _fulfilling(condition, chunk):
+        start = min(max(each.line - first, 0), len(texts) - 1)
+        # A decorator or a comment may stand above the name.
+        yield next((at for at in range(start, len(texts)) if each.name in texts[at]), start), each.name
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -106,8 +106,7 @@ async def collect(
         doomed = [known[name] for name in names] if names else [each for each in others if _is_old(each, grace)]
         if not dry_run and doomed:
             await _delete(parts, catalogue, doomed)
-            of_code = await parts.code.live() if await parts.index.code_answering() and parts.code else []
-            await drop_models(parts, settings, [*await parts.catalogue.live(), *of_code])
+            await drop_models(parts, settings, [*await parts.catalogue.live(), *await parts.index.code_live()])
         return [generation.name for generation in doomed]
 
 

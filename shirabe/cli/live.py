@@ -68,6 +68,13 @@ class LiveIndex:
         """
         return await self._code.answering_or_none() if self._code is not None else None
 
+    async def code_live(self) -> list[Generation]:
+        """Return every generation of the code index, the one that answers first; none where there is no such index.
+
+        Raises: InvalidInput, Unavailable, Timeout.
+        """
+        return await self._code.live() if self._code is not None and await self.code_answering() is not None else []
+
     def whole(self, prose: Generation, code: Generation | None) -> Answering:
         """Return what answers when these generations do."""
         store, embedder = self._catalogue.to_read(prose), self.embedder(prose)
@@ -85,9 +92,7 @@ class LiveIndex:
         Raises: InvalidInput, Unavailable, Timeout.
         """
         leader, *others = await self._catalogue.live()
-        code: list[Generation] = []
-        if self._code is not None and await self._code.answering_or_none() is not None:
-            code = await self._code.live()
+        code = await self.code_live()
         first = code[0] if code else None
         found = [await self.live_of(leader, first)]
         followers = [*((each, first, "prose") for each in others), *((leader, each, "code") for each in code[1:])]
