@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from shirabe.types import Stored
 
@@ -20,6 +21,7 @@ UNIT_KINDS = frozenset({"operation", "schema", "record", "term", "message", "cha
 SECTION_EVIDENCE = 0.05
 EVIDENT_SECTIONS = 6
 VERSION_EVIDENCE = 0.3
+VERSION_MARGIN = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,8 +38,8 @@ def by_page(ranked: Sequence[Ranked]) -> list[Ranked]:
 
     The page adds a twentieth of each of its chunks that come second to seventh, and three tenths of the best chunk of
     its second language version: several passages that speak to a question are better evidence than one (Callan:
-    passage-level evidence in document retrieval, SIGIR 1994). Scores are scaled to [0, 1] first; a page's chunks keep
-    their order.
+    passage-level evidence in document retrieval, SIGIR 1994). Scores are scaled to [0, 1] first, and the sums are the
+    new ones; a page's chunks keep their order.
     """
     if not ranked:
         return []
@@ -51,7 +53,7 @@ def by_page(ranked: Sequence[Ranked]) -> list[Ranked]:
     scores = [value + support[_page(item)] for item, value in zip(ranked, scaled, strict=True)]
     order = sorted(range(len(ranked)), key=lambda place: -scores[place])
     return [
-        replace(ranked[place], legs={**ranked[place].legs, "page": (rank, scores[place])})
+        replace(ranked[place], score=scores[place], legs={**ranked[place].legs, "page": (rank, scores[place])})
         for rank, place in enumerate(order, start=1)
     ]
 
@@ -104,29 +106,55 @@ def page_keys(ranked: Sequence[Ranked]) -> list[str]:
 
 
 def together(ranked: Sequence[Ranked], siblings: Sequence[Stored]) -> list[Ranked]:
-    """Return a ranking with each page's other language versions directly after its best one.
+    """Return a ranking with each page's other language versions after its best one.
+
+    A version that was found comes directly after it. One that was not, and is only known to be a version, comes after
+    pages that stand hardly lower too (a tenth of the span from the first to the last): who reads one version has little
+    of the next, and more of a page that may be the one that was meant.
 
     Args:
         ranked: one item per prose document, best first.
         siblings: chunks that stand for documents the ranking may lack; each goes after the page it is a version of,
             with that page's score, for it has none of its own.
     """
-    pages: dict[str, list[Ranked]] = {}
-    for item in ranked:
+    pages: dict[str, tuple[float, int, float]] = {}
+    standing: list[tuple[float, int, Ranked]] = []
+    for place, (height, item) in enumerate(zip(_heights(ranked), ranked, strict=True)):
         if item.stored.chunk.kind in PAGE_KINDS:
-            pages.setdefault(item.stored.version_key, []).append(item)
+            top, first, _ = pages.setdefault(item.stored.version_key, (height, place, item.score))
+            standing.append((-top, first, item))
+        else:
+            standing.append((-height, place, item))
     present = {item.stored.chunk.doc_id for item in ranked}
     for stored in siblings:
-        versions = pages.get(stored.version_key)
-        if versions and stored.chunk.doc_id not in present:
+        if stored.version_key in pages and stored.chunk.doc_id not in present:
             present.add(stored.chunk.doc_id)
-            versions.append(Ranked(stored, versions[0].score, {}))
-    arranged: list[Ranked] = []
+            top, first, score = pages[stored.version_key]
+            standing.append((VERSION_MARGIN - top, first, Ranked(stored, score, {})))
+    return _counted([item for _, _, item in sorted(standing, key=lambda one: one[:2])])
+
+
+def _counted(ranked: Sequence[Ranked]) -> list[Ranked]:
+    """Return the ranking, each version of a page but the first telling which it is."""
+    versions: Counter[str] = Counter()
+    told: list[Ranked] = []
     for item in ranked:
-        if item.stored.chunk.kind not in PAGE_KINDS:
-            arranged.append(item)
-            continue
-        for place, version in enumerate(pages.pop(item.stored.version_key, ()), start=1):
-            note = {} if place == 1 else {"version": (place, version.score)}
-            arranged.append(replace(version, legs={**version.legs, **note}))
-    return arranged
+        if item.stored.chunk.kind in PAGE_KINDS:
+            versions[item.stored.version_key] += 1
+            place = versions[item.stored.version_key]
+            note = {} if place == 1 else {"version": (place, item.score)}
+            told.append(replace(item, legs={**item.legs, **note}))
+        else:
+            told.append(item)
+    return told
+
+
+def _heights(ranked: Sequence[Ranked]) -> list[float]:
+    """Return where each item of a ranking stands between its last (0) and its first (1).
+
+    Behind the candidates that a cross-encoder has read stand others with scores of another kind: none rises above what
+    stands before it.
+    """
+    falling = list(accumulate((item.score for item in ranked), min))
+    span = falling[0] - falling[-1] if falling else 0.0
+    return [(score - falling[-1]) / span if span > 0 else 1.0 for score in falling]

@@ -1,11 +1,11 @@
-"""`python -m ray_app.fit_heads FOLDER... --out FILE`: fit m3-mini's two heads, which its weights do not bring.
+"""`python -m ray_app.fit_heads FOLDER... --out FILE`: fit what m3-mini's weights do not bring.
 
 Sparse: ridge regression from a token's state to the square root of its idf among texts of its language. The root,
 because a match counts the product of the query's weight and the passage's: with both at the root of idf the product is
-idf, as in BM25. Late interaction: the mean token state, to be taken off every token's. e5's states all lie to one side
-(Mu and Viswanath, All-but-the-Top, ICLR 2018): more than half of a token's bits had the same sign in nine tokens of
-ten, and said nothing. The folders hold Markdown and text under a licence that permits it; none of it ends up in the
-result but 769 numbers. Reproducible: the same folders give the same file.
+idf, as in BM25. Centre: the mean token state, to be taken off every token's. e5's states all lie to one side (Mu and
+Viswanath, All-but-the-Top, ICLR 2018): any two texts had a cosine near .8, and more than half of a token's bits had the
+same sign in nine tokens of ten, and said nothing. The folders hold Markdown and text under a licence that permits it;
+none of it ends up in the result but 769 numbers. Reproducible: the same folders give the same file.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Both heads' numbers, and how well the sparse one fits (R squared) how many tokens."""
+    """The numbers found, and how well the sparse one fits (R squared) how many tokens."""
 
     heads: Heads
     r2: float
@@ -113,16 +113,17 @@ def fit(encoder: M3Encoder, ids: Sequence[Ids], wanted: Sequence[Doubles], penal
     solution = np.linalg.solve(gram + ridge, cross)
     residual = square - 2 * float(solution @ cross) + float(solution @ gram @ solution)
     r2 = 1 - residual / (square - total**2 / tokens)
+    mean = gram[-1, :-1] / tokens
     heads = Heads(
         sparse_weight=solution[None, :-1].astype(np.float32),
-        sparse_bias=solution[-1:].astype(np.float32),
-        token_mean=(gram[-1, :-1] / tokens).astype(np.float32),
+        sparse_bias=(solution[-1:] + solution[:-1] @ mean).astype(np.float32),
+        token_mean=mean.astype(np.float32),
     )
     return Fit(heads, r2, tokens)
 
 
 def main() -> None:
-    """Fit the heads to the folders on the command line and write it."""
+    """Fit the heads to the folders on the command line and write them."""
     parser = argparse.ArgumentParser(prog="python -m ray_app.fit_heads", description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="+", help="folders of Markdown and text")
     parser.add_argument("--out", type=Path, default=m3_mini.HEADS)

@@ -32,7 +32,7 @@ NAME: Final = M3_MINI.name
 HEADS: Final = Path(__file__).with_name("m3_mini_heads.safetensors")
 
 # Raised whenever this file writes something else from the same inputs.
-_LAYOUT: Final = "1"
+_LAYOUT: Final = "2"
 # Characters that NFKC would change and the model's own table keeps (FULLWIDTH TILDE, which is common in Japanese, and
 # one squared ideograph) pass through NFKC as noncharacters, which no text may hold.
 _KEPT: Final = {"～": "\U0010fffe", "\U0001f23b": "\U0010ffff"}
@@ -50,7 +50,10 @@ _NORMS: Final = {"aln": "attention.output.LayerNorm", "oln": "output.LayerNorm"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heads:
-    """What `ray_app.fit_heads` finds: sparse_weight (1, dim), sparse_bias (1,), token_mean (dim,), all float32."""
+    """What `ray_app.fit_heads` finds: sparse_weight (1, dim), sparse_bias (1,), token_mean (dim,), all float32.
+
+    The sparse head reads states that lie around the origin, as `build` makes them with the mean.
+    """
 
     sparse_weight: Floats
     sparse_bias: Floats
@@ -97,7 +100,7 @@ def build(out: Path, heads: Heads, name_of_revision: str) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
         folder = Path(temporary) / "checkpoint"
         folder.mkdir()
-        _write_weights(folder, contents)
+        _write_weights(folder, contents, heads.token_mean)
         _write_heads(folder, heads)
         _write_tokenizer(folder, contents)
         _write_json(folder / "config.json", _config(contents.shape, contents.vocabulary))
@@ -118,7 +121,7 @@ def _is_whole(folder: Path) -> bool:
     return all((folder / name).is_file() and (folder / name).stat().st_size == f["bytes"] for name, f in files.items())
 
 
-def _write_weights(folder: Path, contents: Contents) -> None:
+def _write_weights(folder: Path, contents: Contents, token_mean: Floats) -> None:
     shape, tensors = contents.shape, contents.tensors
     types = np.zeros((shape.token_types, shape.hidden), np.float32)
     stored = tensors["emb.type"].reshape(-1, shape.hidden)
@@ -139,6 +142,9 @@ def _write_weights(folder: Path, contents: Contents) -> None:
         for short, module in _NORMS.items():
             state[f"{prefix}.{module}.weight"] = tensors[f"l{layer}.{short}.w"]
             state[f"{prefix}.{module}.bias"] = tensors[f"l{layer}.{short}.b"]
+    # e5's states all lie to one side, and so do the vectors made of them: every text is near every other. The last
+    # norm's bias moves them to lie around the origin, for all three outputs and at no cost.
+    state[f"{prefix}.{_NORMS['oln']}.bias"] = tensors[f"l{shape.layers - 1}.oln.b"] - token_mean
     path = folder / "model.safetensors"
     save_file(state, path, metadata={"format": "pt"})
     path.chmod(0o644)  # safetensors leaves it to its owner alone
@@ -148,9 +154,8 @@ def _write_heads(folder: Path, heads: Heads) -> None:
     # Whoever only looks a checkpoint up must not wait for torch.
     import torch
 
-    # Token states work for MaxSim once they lie around the origin, so the late-interaction head only moves them there.
-    centred = {"weight": torch.eye(_DIM), "bias": torch.from_numpy(-heads.token_mean)}
-    torch.save(centred, folder / "colbert_linear.pt")
+    # Token states that lie around the origin work for MaxSim as they are.
+    torch.save({"weight": torch.eye(_DIM), "bias": torch.zeros(_DIM)}, folder / "colbert_linear.pt")
     sparse = {"weight": heads.sparse_weight.copy(), "bias": heads.sparse_bias.copy()}
     torch.save({name: torch.from_numpy(value) for name, value in sparse.items()}, folder / "sparse_linear.pt")
 

@@ -38,7 +38,7 @@ def test_two_language_versions_support_each_other() -> None:
 
 def test_the_evidence_is_told() -> None:
     first = by_page(scored((chunk("a.md"), 3.0), (chunk("a.md", 1), 2.0), (chunk("b.md"), 1.0)))[0]
-    assert first.score == 3.0
+    assert first.score == 1.025
     rank, evidence = first.legs["page"]
     assert rank == 1
     assert evidence == pytest.approx(1.0 + 0.05 * 0.5)

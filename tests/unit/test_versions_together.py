@@ -44,6 +44,36 @@ def test_a_version_that_was_no_candidate_is_added_with_the_score_of_its_page() -
     assert arranged[2].score == arranged[1].score
 
 
+def scored(*rows: tuple[Stored, float]) -> list[Ranked]:
+    return [Ranked(row, score, {}) for row, score in rows]
+
+
+def test_a_page_that_stands_hardly_lower_comes_before_a_version_that_was_not_found() -> None:
+    last = stored("docs/en/last.md", "last")
+    close = together(scored((EN, 1.0), (OTHER, 0.95), (last, 0.0)), [JA])
+    assert paths(close) == ["docs/en/guide.md", "docs/en/other.md", "docs/ja/guide.md", "docs/en/last.md"]
+    assert close[2].legs == {"version": (2, 1.0)}
+    far = together(scored((EN, 10.0), (OTHER, 8.9), (last, 0.0)), [JA])
+    assert paths(far) == ["docs/en/guide.md", "docs/ja/guide.md", "docs/en/other.md", "docs/en/last.md"]
+
+
+def test_a_version_that_was_found_stays_with_its_page_all_the_same() -> None:
+    arranged = together(scored((EN, 1.0), (OTHER, 0.95), (JA, 0.2), (stored("docs/en/last.md", "last"), 0.0)), [EN])
+    assert paths(arranged)[:3] == ["docs/en/guide.md", "docs/ja/guide.md", "docs/en/other.md"]
+
+
+def test_pages_that_stand_alike_are_not_mixed() -> None:
+    arranged = together(scored((EN, 1.0), (OTHER, 1.0), (JA, 1.0)), [])
+    assert paths(arranged) == ["docs/en/guide.md", "docs/ja/guide.md", "docs/en/other.md"]
+
+
+def test_scores_of_another_kind_behind_the_first_raise_nothing() -> None:
+    last = stored("docs/en/last.md", "last")
+    read, unread = scored((EN, 0.002), (OTHER, 0.001)), scored((last, 0.9))
+    assert paths(together([*read, *unread], [JA]))[0] == "docs/en/guide.md"
+    assert paths(together([*read, *unread], [JA]))[-1] == "docs/en/last.md"
+
+
 def test_the_candidate_chunk_of_a_version_stands_for_it() -> None:
     best = stored("docs/ja/guide.md", "案内の詳しい節", lang="ja", ordinal=4)
     assert together(ranked(EN, best), [EN, JA])[1].stored is best
