@@ -87,7 +87,8 @@ class EmbeddedNode:
             home, jdk = await asyncio.to_thread(self._gather, user)
             try:
                 await asyncio.to_thread(self._occupy, user)
-                await self._launch(java_command(jdk, home, self._folders, self._settings.heap_mb), user)
+                heap_mb, further = self._settings.heap_mb, self._settings.java_options
+                await self._launch(java_command(jdk, home, self._folders, heap_mb, further), user)
                 self._url = await self._ready()
             except BaseException:  # cancelled included: a half-started node is of no use
                 await self._end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,8 +136,8 @@ def write_config(folders: Folders, port: int, heap_mb: int) -> None:
     write_new(folders.config / "log4j2.properties", _LOGGING, 0o644)
 
 
-def java_command(jdk: Jdk, home: Path, folders: Folders, heap_mb: int) -> list[str]:
-    """Return the command line of the node."""
+def java_command(jdk: Jdk, home: Path, folders: Folders, heap_mb: int, further: Sequence[str] = ()) -> list[str]:
+    """Return the command line of the node. Of options given twice the JVM takes the last, so `further` wins."""
     vector = [f"--add-modules={VECTOR_MODULE}"] if VECTOR_MODULE in jdk.modules else []  # SIMD distance functions
     return [
         str(jdk.java),
@@ -167,6 +168,7 @@ def java_command(jdk: Jdk, home: Path, folders: Folders, heap_mb: int) -> list[s
         "-Dlog4j2.disable.jmx=true",
         "-Dlog4j2.formatMsgNoLookups=true",
         "-XX:-OmitStackTraceInFastThrow",
+        *further,
         "-cp",
         f"{home}/lib/*",
         MAIN_CLASS,

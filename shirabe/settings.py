@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
@@ -64,6 +64,9 @@ class OpenSearchSettings(Section):
     heap_mb: int = Field(768, ge=256, description="Embedded node: JVM heap, MiB")
     ml_commons: bool = Field(False, description="Embedded node: install ml-commons (390 MB more)")
     java_home: Path | None = Field(None, description="Embedded node: the JDK >= 21 to use")
+    java_options: tuple[Annotated[str, Field(pattern="^-")], ...] = Field(
+        (), description="Embedded node: further options of the JVM"
+    )
     compression: Compression = Field(
         "1x",
         description="Of dense vectors in memory, for a new generation: `1x` or `4x`; with `url` also `2x` to `32x`",

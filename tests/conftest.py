@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,9 @@ from shirabe.tokens import CheckpointTokens
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("shirabe", deadline=None)
 hypothesis.settings.load_profile("shirabe")
+
+# Engines live for minutes here: what C2 compiles costs more than it gives, half of the processor time of a start.
+os.environ.setdefault("SHIRABE_OPENSEARCH__JAVA_OPTIONS", '["-XX:TieredStopAtLevel=1"]')
 
 # These start the parts that are slow to start; whatever uses one runs in the worker that has it.
 _SERVERS = {"opensearch_url", "models_ready"}

@@ -21,10 +21,12 @@ import pytest
 from opensearch.node import EmbeddedNode
 from opensearch.node_config import Folders
 from shirabe.errors import InvalidInput, Unavailable
-from shirabe.settings import OpenSearchSettings, default_cache_dir
+from shirabe.settings import OpenSearchSettings, default_cache_dir, load_settings
 
 CACHE = Path(os.environ.get("SHIRABE_TEST_CACHE") or default_cache_dir())
-SETTINGS = OpenSearchSettings(heap_mb=512)
+SHIPPED = OpenSearchSettings(heap_mb=512)
+SETTINGS = load_settings(opensearch={"heap_mb": 512}).opensearch
+"""As every test's engine, with what `tests/conftest.py` asks of its JVM."""
 
 
 @pytest.fixture
@@ -39,6 +41,13 @@ def state_dir() -> Iterator[Path]:
 @pytest.fixture
 async def node(state_dir: Path) -> AsyncIterator[EmbeddedNode]:
     one = EmbeddedNode(SETTINGS, state_dir, CACHE)
+    yield one
+    await one.stop()
+
+
+@pytest.fixture
+async def shipped(state_dir: Path) -> AsyncIterator[EmbeddedNode]:
+    one = EmbeddedNode(SHIPPED, state_dir, CACHE)
     yield one
     await one.stop()
 
@@ -81,8 +90,9 @@ INDEX = {
 
 
 async def test_a_node_serves_what_shirabe_needs_and_survives_a_kill(
-    node: EmbeddedNode, http: httpx.AsyncClient, state_dir: Path
+    shipped: EmbeddedNode, http: httpx.AsyncClient, state_dir: Path
 ) -> None:
+    node = shipped
     url = await node.start()
     assert url == node.url == await node.start(), "a second call returns the running one"
     assert url.startswith("http://127.0.0.1:")
@@ -136,10 +146,10 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 from opensearch.node import EmbeddedNode
-from shirabe.settings import OpenSearchSettings
+from shirabe.settings import load_settings
 
 async def main():
-    node = EmbeddedNode(OpenSearchSettings(heap_mb=512), Path(sys.argv[1]), Path(sys.argv[2]))
+    node = EmbeddedNode(load_settings(opensearch={"heap_mb": 512}).opensearch, Path(sys.argv[1]), Path(sys.argv[2]))
     await node.start()
     print(node.pid, file=sys.stderr, flush=True)
     await node.wait_dead()

@@ -87,6 +87,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "SHIRABE_OPENSEARCH__URL": str(settings.opensearch.url),
         "SHIRABE_OPENSEARCH__ALIAS": settings.opensearch.alias,
         "SHIRABE_INGEST__BATCH_CHUNKS": str(settings.ingest.batch_chunks),
+        "SHIRABE_INGEST__BULK_CHUNKS": str(settings.ingest.bulk_chunks),
         "SHIRABE_INGEST__CHUNK_TOKENS": str(settings.ingest.chunk_tokens),
     }
 
@@ -104,7 +105,8 @@ def run_until_killed(settings: Settings, dies_at: int, where: str) -> None:
 
 @pytest_asyncio.fixture
 async def two_indices(settings: Settings, opensearch_url: str) -> AsyncIterator[tuple[Settings, Settings]]:
-    small = settings.ingest.model_copy(update={"batch_chunks": 8})
+    # What waits while a slow engine writes would else be one bulk, and the last.
+    small = settings.ingest.model_copy(update={"batch_chunks": 8, "bulk_chunks": 8})
     pair = [own(settings, url=opensearch_url).model_copy(update={"ingest": small}) for _ in range(2)]
     yield pair[0], pair[1]
     for mine in pair:

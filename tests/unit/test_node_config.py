@@ -53,6 +53,13 @@ def test_the_vector_module_is_asked_for_where_the_runtime_has_it(folders: Folder
     assert ("--add-modules=jdk.incubator.vector" in command) is bool(modules)
 
 
+def test_further_options_come_last_and_before_the_class(folders: Folders) -> None:
+    jdk = Jdk(Path("/jdk/bin/java"), 25, "25", frozenset())
+    command = java_command(jdk, Path("/home"), folders, 768, ["-Xss2m", "-Dx=y"])
+    assert command[-5:-2] == ["-Xss2m", "-Dx=y", "-cp"]
+    assert command.index("-Xss1m") < command.index("-Xss2m")
+
+
 def test_an_earlier_runs_temporary_files_go_and_links_are_not_followed(folders: Folders, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
