@@ -129,15 +129,16 @@ async def read(parts: Parts, sources: Sequence[str], wanted: frozenset[str]) -> 
     return Passages(tuple(names), tuple(sparse)), tokens
 
 
-def measured(asked: Sequence[Asked], rankings: Mapping[str, Sequence[str]]) -> dict[str, float]:
+def measured(judged: Sequence[JudgedQuery], rankings: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """Return the mean of each measure."""
-    values = per_query([one.judged for one in asked], rankings)
+    values = per_query(judged, rankings)
     return {name: statistics.fmean(values[name]) for name in MEASURES}
 
 
 def pruning(asked: Sequence[Asked], passages: Passages, paths: Mapping[str, str], settings: Settings) -> Figures:
     """Rank by the sparse leg alone, and by all legs fused, with fewer and more features kept."""
     figures = Figures()
+    judged = [one.judged for one in asked]
     for most in PASSAGE_FEATURES:
         postings = Postings(passages, most)
         for few in QUERY_FEATURES:
@@ -148,8 +149,8 @@ def pruning(asked: Sequence[Asked], passages: Passages, paths: Mapping[str, str]
                 alone[one.judged.id] = fold(paths[hit.chunk_id] for hit in leg)
                 ranked = reciprocal_rank_fusion({**one.legs, "sparse": leg}, settings.search.weights)
                 fused[one.judged.id] = fold(paths[name] for name, _ in ranked)
-            row = {f"alone, {name}": value for name, value in measured(asked, alone).items()}
-            row |= {f"fused, {name}": value for name, value in measured(asked, fused).items()}
+            row = {f"alone, {name}": value for name, value in measured(judged, alone).items()}
+            row |= {f"fused, {name}": value for name, value in measured(judged, fused).items()}
             label = f"{'all' if most == ALL else most} of a passage, {few} of a query"
             figures.sparse.append((label, {"features": postings.mean_features, **row}))
     return figures
@@ -189,7 +190,11 @@ def late(asked: Sequence[Asked], tokens: Mapping[str, Halves]) -> list[tuple[str
             order = np.argsort(-combined, kind="stable").tolist()
             first, _ = diverse(by_page([Ranked(one.candidates[at], float(combined[at]), {}) for at in order]))
             rankings[one.judged.id] = fold(item.stored.path for item in first)
-        row = {"bytes a chunk": size * mean_tokens, "ms": statistics.median(took), **measured(asked, rankings)}
+        row = {
+            "bytes a chunk": size * mean_tokens,
+            "ms": statistics.median(took),
+            **measured([one.judged for one in asked], rankings),
+        }
         rows.append((what, row))
     return rows
 
@@ -210,10 +215,12 @@ def show(title: str, rows: Sequence[tuple[str, Mapping[str, float]]]) -> Table:
     """Return rows as a table."""
     view = Table(title=title, title_justify="left")
     view.add_column("")
-    for name in rows[0][1]:
+    names = list(dict.fromkeys(name for _, values in rows for name in values))
+    for name in names:
         view.add_column(name, justify="right")
     for what, values in rows:
-        view.add_row(what, *(f"{value:,.1f}" if value >= 2 else f"{value:.3f}" for value in values.values()))
+        shown = (values.get(name) for name in names)
+        view.add_row(what, *("" if one is None else f"{one:,.1f}" if one >= 2 else f"{one:.3f}" for one in shown))
     return view
 
 
