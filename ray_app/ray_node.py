@@ -19,6 +19,8 @@ _OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
 # Ray puts `/session_<time>_<pid>/sockets/plasma_store` below its folder, and a Unix socket's path holds 107 bytes.
 _LONGEST_FOLDER: Final = 107 - 64
 _KEPT_SESSIONS: Final = 2
+# Ray lets everybody write to the folder it is given, and whoever reaches its sockets can run code as us.
+_SESSIONS: Final = "r"
 
 _ENVIRONMENT: Final = {
     "RAY_AUTH_MODE": "token",
@@ -46,10 +48,13 @@ _ENVIRONMENT: Final = {
 def prepare(state_dir: Path) -> tuple[Path, Path]:
     """Set up this process's environment for Ray, before ray is imported; return (Ray's folder, the token's path).
 
+    Nobody else can enter either's parent.
+
     Raises: Unavailable when the folder belongs to someone else.
     """
     home = state_dir / "ray"
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)  # an earlier version left it open
     token = home / "auth_token"
     _write_token(token)
     os.environ.update(_ENVIRONMENT)
@@ -101,14 +106,14 @@ def _write_token(path: Path) -> None:
 
 
 def _folder(home: Path) -> Path:
-    if len(os.fsencode(home)) <= _LONGEST_FOLDER:
-        return home
+    if len(os.fsencode(home / _SESSIONS)) <= _LONGEST_FOLDER:
+        return home / _SESSIONS
     short = Path(tempfile.gettempdir()) / f"shirabe-{os.geteuid()}-{digest(str(home))[:8]}"
     short.mkdir(mode=0o700, exist_ok=True)
     status = short.lstat()
     if short.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise Unavailable(f"{short} is not ours alone; remove it, or choose a shorter state directory")
-    return short
+    return short / _SESSIONS
 
 
 def _forget_sessions(folder: Path) -> None:
