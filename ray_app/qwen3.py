@@ -14,7 +14,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention.varlen import varlen_attn
 
 from ray_app.checkpoint import Architecture
 from ray_app.decoder import DecoderShape
@@ -134,6 +133,9 @@ class PackedDecoder:
 
 def _varlen(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int]) -> Tensor:
     """Return each text's causal attention over itself, all texts in one kernel; (tokens, heads, head_dim)."""
+    # Brings torch's compiler along, which takes four seconds to import: for a GPU only, when it warms up.
+    from torch.nn.attention.varlen import varlen_attn
+
     bounds = torch.tensor([0, *np.cumsum(lengths).tolist()], dtype=torch.int32, device=query.device)
     longest = max(lengths)
     mixed = varlen_attn(

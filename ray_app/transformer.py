@@ -16,7 +16,6 @@ from typing import Final, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention.varlen import varlen_attn
 
 from ray_app.encoder_state import EncoderState, Pair, TokenEmbeddings
 from ray_app.linear import Linear
@@ -112,6 +111,9 @@ class PackedTransformer:
 
     def _varlen_attention(self, lengths: Sequence[int]) -> Callable[[Tensor], Tensor]:
         """Return the attention of every text over itself in one kernel, (tokens, 3 * dim) -> (tokens, dim)."""
+        # Brings torch's compiler along, which takes four seconds to import: for a GPU only, when it warms up.
+        from torch.nn.attention.varlen import varlen_attn
+
         heads, longest = self._architecture.heads, max(lengths)
         bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=self._device)
 

@@ -1,5 +1,6 @@
 """What of a description that breaks its standard is refused, what is told as an error, what as a warning."""
 
+import copy
 import json
 from typing import Any
 
@@ -236,7 +237,7 @@ SPEC: dict[str, Any] = {
 }
 JUNK: st.SearchStrategy[Any] = st.sampled_from(
     [None, 3, -1.5, True, "x", "", [], {}, [3], {"a": 3}, {"$ref": 3}, {"$ref": "#/x"}, [[]], [None]]
-)
+).map(copy.deepcopy)  # or one change would write into another's
 
 
 def _places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
