@@ -16,8 +16,8 @@ from shirabe.runtime import RAY_ADDRESS_FILE
 from shirabe.types import digest
 
 _OBJECT_STORE_BYTES: Final = 80 * 1024 * 1024
-# Ray puts `/session_<time>_<pid>/sockets/plasma_store` below its folder, and a Unix socket's path holds 107 bytes.
-_LONGEST_FOLDER: Final = 107 - 64
+# Ray puts `/session_<time>_<pid>/sockets/dash_MetricsHead` below its folder, and a Unix socket's path holds 107 bytes.
+_LONGEST_FOLDER: Final = 107 - 68
 _KEPT_SESSIONS: Final = 2
 # Ray lets everybody write to the folder it is given, and whoever reaches its sockets can run code as us.
 _SESSIONS: Final = "r"

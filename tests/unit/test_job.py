@@ -158,14 +158,16 @@ async def test_a_killed_first_run_goes_on_where_it_was(
     tmp_path: Path, store: FailingStore, embedder: CountingEmbedder, repository: Repository
 ) -> None:
     job = job_in(tmp_path, store, embedder)
+    repository.commit({f"docs/more{number}.md": page(f"more {number}", 3) for number in range(20)})
     await add(job, repository)
-    store.dies_at = 3
+    store.dies_at = 9  # with three writers at least five bulks are in the ledger by then
     with pytest.raises(Killed):
         await job.sync("docs")
     report = await job.sync("docs")
     assert await store.held("docs") == await fresh(tmp_path, repository)
-    assert len(embedder.texts) == len(set(embedder.texts))
-    assert report.documents < 4
+    # What the two embedders had in hand was in no cache yet.
+    assert len(embedder.texts) - len(set(embedder.texts)) <= 2 * 4
+    assert report.documents < 24
     await job.close()
 
 
