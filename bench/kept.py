@@ -164,6 +164,13 @@ def float_scores(query: Halves, passages: Sequence[Halves]) -> Floats:
     return np.asarray(np.average(best, axis=0, weights=weights if weights.any() else None), np.float32)
 
 
+def pages_by(candidates: Sequence[Stored], combined: Floats) -> tuple[str, ...]:
+    """Return the candidates' pages by their combined scores, float32 (candidates,), as the read path orders them."""
+    order = np.argsort(-combined, kind="stable").tolist()
+    first, _ = diverse(by_page([Ranked(candidates[at], float(combined[at]), {}) for at in order]))
+    return fold(item.stored.path for item in first)
+
+
 def late(asked: Sequence[Asked], tokens: Mapping[str, Halves]) -> list[tuple[str, dict[str, float]]]:
     """Rank the same candidates with late interaction over float16, over bits, and without it."""
     rows: list[tuple[str, dict[str, float]]] = []
@@ -187,9 +194,7 @@ def late(asked: Sequence[Asked], tokens: Mapping[str, Halves]) -> list[tuple[str
                 for leg, absent in (("dense", np.nan), ("lexical", 0.0), ("sparse", 0.0))
             ]
             combined = combine(interaction, legs[0], legs[1], legs[2], LateWeights())
-            order = np.argsort(-combined, kind="stable").tolist()
-            first, _ = diverse(by_page([Ranked(one.candidates[at], float(combined[at]), {}) for at in order]))
-            rankings[one.judged.id] = fold(item.stored.path for item in first)
+            rankings[one.judged.id] = pages_by(one.candidates, combined)
         row = {
             "bytes a chunk": size * mean_tokens,
             "ms": statistics.median(took),

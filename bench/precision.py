@@ -23,9 +23,8 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from api.arrangement import Ranked, by_page, diverse
 from api.rerank import LateWeights, combine, late_scores
-from bench.kept import BATCH, Passages, Postings, measured, show
+from bench.kept import BATCH, Passages, Postings, measured, pages_by, show
 from evaluation.judged import JudgedQuery, load_judged
 from evaluation.run import fold
 from opensearch.documents import MAX_FEATURES
@@ -131,12 +130,10 @@ async def ranked(parts: Parts, one: Asked, corpus: Corpus, embedded: Embedded) -
     tokens = np.asarray(row.tokens, np.float16)
     late = late_scores(tokens, [embedded.passages[name].bits for name in found])
     combined = combine(late, dense_of, lexical_of, sparse_of, LateWeights())
-    order = np.argsort(-combined, kind="stable").tolist()
-    first, _ = diverse(by_page([Ranked(stored[found[at]], float(combined[at]), {}) for at in order]))
     return {
         "dense": fold(corpus.paths[hit.chunk_id] for hit in dense),
         "sparse": fold(corpus.paths[hit.chunk_id] for hit in matching[:DEPTH]),
-        "whole": fold(item.stored.path for item in first),
+        "whole": pages_by([stored[name] for name in found], combined),
     }
 
 

@@ -39,15 +39,8 @@ def state_dir() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def node(state_dir: Path) -> AsyncIterator[EmbeddedNode]:
-    one = EmbeddedNode(SETTINGS, state_dir, CACHE)
-    yield one
-    await one.stop()
-
-
-@pytest.fixture
-async def shipped(state_dir: Path) -> AsyncIterator[EmbeddedNode]:
-    one = EmbeddedNode(SHIPPED, state_dir, CACHE)
+async def node(state_dir: Path, request: pytest.FixtureRequest) -> AsyncIterator[EmbeddedNode]:
+    one = EmbeddedNode(getattr(request, "param", SETTINGS), state_dir, CACHE)
     yield one
     await one.stop()
 
@@ -89,10 +82,10 @@ INDEX = {
 }
 
 
+@pytest.mark.parametrize("node", [SHIPPED], ids=["shipped"], indirect=True)
 async def test_a_node_serves_what_shirabe_needs_and_survives_a_kill(
-    shipped: EmbeddedNode, http: httpx.AsyncClient, state_dir: Path
+    node: EmbeddedNode, http: httpx.AsyncClient, state_dir: Path
 ) -> None:
-    node = shipped
     url = await node.start()
     assert url == node.url == await node.start(), "a second call returns the running one"
     assert url.startswith("http://127.0.0.1:")
