@@ -11,7 +11,7 @@ from torch import Tensor
 from ray_app.checkpoint import Architecture
 from ray_app.encoder_state import EncoderState, TokenEmbeddings
 from ray_app.onnx_transformer import OnnxTransformer
-from ray_app.precision import dtype_for
+from ray_app.precision import check_int8, dtype_for
 from ray_app.transformer import PackedTransformer
 from shirabe.settings import Precision
 
@@ -51,9 +51,10 @@ def open_transformer(
     embeddings = TokenEmbeddings(state, device)
     on_cpu = device.type == "cpu"
     if on_cpu and precision == "int8":
-        return OnnxTransformer(state, embeddings, int8=True)
+        check_int8()
+        return PackedTransformer(state, embeddings, device, torch.int8)
     dtype = dtype_for(precision, device)
     packed = PackedTransformer(state, embeddings, device, dtype)
     if on_cpu and dtype is torch.float32:
-        return CpuTransformer(OnnxTransformer(state, embeddings, int8=False), packed)
+        return CpuTransformer(OnnxTransformer(state, embeddings), packed)
     return packed

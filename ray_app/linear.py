@@ -10,6 +10,7 @@ from torch import Tensor
 
 # oneDNN chooses its layout for about this many rows; other numbers work too.
 _TYPICAL_ROWS: Final = 256
+_INT8_MOST: Final = 127
 
 
 class Linear:
@@ -35,6 +36,40 @@ class Linear:
             return result
         result = F.linear(states, self._weight, self._bias)
         return F.gelu(result) if self._gelu else result
+
+
+class Int8Linear:
+    """The same with weights in int8, a scale for each output, and states in int8, a scale for each row.
+
+    The scales of rows are found as they come (per-token dynamic quantisation, symmetric): https://arxiv.org/abs/2206.01861
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, *, gelu: bool = False) -> None:
+        """Take a weight (out, in) and a bias (out,), float32, on a CPU."""
+        self._scale = _scales(weight)
+        quantised = (weight / self._scale).round_().to(torch.int8)
+        self._weight: Tensor = torch.ops.onednn.qlinear_prepack(quantised, [_TYPICAL_ROWS, weight.shape[1]])
+        self._scale = self._scale.flatten()
+        self._zero = torch.zeros(len(weight), dtype=torch.int32)
+        self._bias = bias
+        self._gelu = gelu
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """Return float32 (rows, out) for float32 (rows, in)."""
+        scales = _scales(states)
+        quantised = (states * scales.reciprocal()).round_().to(torch.int8)
+        result: Tensor = torch.ops.onednn.qlinear_pointwise(
+            quantised, 1.0, 0, self._weight, self._scale, self._zero, None, 1.0, 0, torch.float32, "none", [], ""
+        )
+        torch.addcmul(self._bias, result, scales, out=result)
+        return F.gelu(result) if self._gelu else result
+
+
+def _scales(rows: Tensor) -> Tensor:
+    """Return what one step of int8 is worth in each row, float32 (rows, 1)."""
+    # Two passes that keep nothing are quicker than one that writes the absolute values down.
+    largest = torch.maximum(rows.amax(1, keepdim=True), rows.amin(1, keepdim=True).neg_())
+    return largest.clamp_(min=torch.finfo(torch.float32).tiny).div_(_INT8_MOST)
 
 
 def _pack(weight: Tensor) -> Tensor:

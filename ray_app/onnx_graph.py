@@ -20,16 +20,14 @@ LENGTHS: Final = "lengths"
 _CONTRIB: Final = "com.microsoft"
 _OPSET: Final = 17
 _IR_VERSION: Final = 8
-_INT8_MOST: Final = 127
 
 
 class _Graph:
     """Nodes and constants as they are added; every method returns the name of what it made."""
 
-    def __init__(self, *, int8: bool) -> None:
+    def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
-        self._int8 = int8
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
@@ -40,22 +38,8 @@ class _Graph:
         return name
 
     def product(self, states: str, weight: Tensor, name: str) -> str:
-        """Multiply by a weight (out, in): in int8 a scale for each output, and one for the states as they come."""
-        columns = weight.numpy().T
-        if not self._int8:
-            return self.node("MatMul", [states, self.constant(f"{name}.weight", columns)], name)
-        scale = np.maximum(np.abs(columns).max(axis=0), np.finfo(np.float32).tiny) / np.float32(_INT8_MOST)
-        return self.node(
-            "DynamicQuantizeMatMul",
-            [
-                states,
-                self.constant(f"{name}.weight", np.rint(columns / scale).astype(np.int8)),
-                self.constant(f"{name}.scale", scale.astype(np.float32)),
-                self.constant(f"{name}.zero", np.zeros(len(scale), np.int8)),
-            ],
-            name,
-            _CONTRIB,
-        )
+        """Multiply by a weight (out, in)."""
+        return self.node("MatMul", [states, self.constant(f"{name}.weight", weight.numpy().T)], name)
 
     def normed_sum(self, states: str, added: str, bias: Tensor, norm: Pair, epsilon: float, name: str) -> str:
         """Add two states and a bias, and normalise."""
@@ -66,7 +50,7 @@ class _Graph:
         return self.node("SkipLayerNormalization", [added, states, *constants], name, _CONTRIB, epsilon=epsilon)
 
 
-def encoder_graph(state: EncoderState, *, int8: bool) -> bytes:
+def encoder_graph(state: EncoderState) -> bytes:
     """Return a serialised model: states float32 (texts, length, dim), lengths int32 (texts,) -> states of that shape.
 
     The states given are the embeddings; rows past a text's length do not matter and mean nothing in the result.
@@ -74,7 +58,7 @@ def encoder_graph(state: EncoderState, *, int8: bool) -> bytes:
     Raises: InvalidInput naming a tensor that is missing.
     """
     architecture = state.architecture
-    graph = _Graph(int8=int8)
+    graph = _Graph()
     graph.constant("three", np.full(3, architecture.dim, np.int64))
     last = STATES
     for index, layer in enumerate(state.layers()):

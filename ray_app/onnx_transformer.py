@@ -1,4 +1,4 @@
-"""The encoder shared by BERT and XLM-R, run by ONNX Runtime on a CPU: the quickest for a query, and in int8 for all."""
+"""The encoder shared by BERT and XLM-R, run by ONNX Runtime on a CPU: in fp32 the quickest for a query."""
 
 from __future__ import annotations
 
@@ -18,16 +18,14 @@ from ray_app.threads import one_thread
 class OnnxTransformer:
     """An encoder on padded texts; the padding takes no part in attention."""
 
-    def __init__(self, state: EncoderState, embeddings: TokenEmbeddings, *, int8: bool) -> None:
+    def __init__(self, state: EncoderState, embeddings: TokenEmbeddings) -> None:
         """Build the graph with torch's number of threads. Raises: InvalidInput naming a tensor that is missing."""
         self._embeddings = embeddings
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         # A thread waits for its next piece of a forward pass awake, and sleeps between passes: others need the core.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        self._session = onnxruntime.InferenceSession(
-            encoder_graph(state, int8=int8), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = onnxruntime.InferenceSession(encoder_graph(state), options, providers=["CPUExecutionProvider"])
 
     @torch.inference_mode()
     def forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:

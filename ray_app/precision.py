@@ -24,12 +24,22 @@ HALVES: Final[Mapping[Family, torch.dtype]] = {
 }
 
 
+# What multiplies int8 without overflow, by torch's names.
+INT8_UNITS: Final = ("avx512_vnni", "avx_vnni", "amx_int8")
+
+
+def check_int8() -> None:
+    """Raise InvalidInput where the processor's products of int8 overflow, as they do in plain AVX2."""
+    if not any(torch.cpu.get_capabilities().get(unit) for unit in INT8_UNITS):
+        raise InvalidInput("int8 needs a processor with VNNI or AMX", "models.precision")
+
+
 def dtype_for(precision: Precision, device: torch.device, half: torch.dtype = torch.float16) -> torch.dtype:
     """Return the dtype of a setting; `auto` is what the device has matrix units for.
 
     That is `half`, as the model was trained, on a GPU, bf16 on a CPU with AMX, and fp32 on another.
 
-    Raises: InvalidInput for int8, which torch does not run here.
+    Raises: InvalidInput for int8, which is no dtype of states.
     """
     if precision == "auto":
         if device.type != "cpu":

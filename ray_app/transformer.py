@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ray_app.encoder_state import EncoderState, Pair, TokenEmbeddings
-from ray_app.linear import Linear
+from ray_app.linear import Int8Linear, Linear
 from ray_app.threads import one_thread
 
 # oneDNN makes and keeps a kernel for every number of rows it meets. When each batch has another number that takes a
@@ -34,11 +34,11 @@ _ONE_THREAD_TOKENS: Final = 48
 class _Layer:
     """One layer, ready to run; query, key and value are fused into one matrix (3 * dim, dim)."""
 
-    qkv: Linear
-    attention: Linear
+    qkv: Linear | Int8Linear
+    attention: Linear | Int8Linear
     attention_norm: Pair
-    up: Linear
-    down: Linear
+    up: Linear | Int8Linear
+    down: Linear | Int8Linear
     norm: Pair
 
 
@@ -57,7 +57,7 @@ class PackedTransformer:
     def __init__(
         self, state: EncoderState, embeddings: TokenEmbeddings, device: torch.device, dtype: torch.dtype
     ) -> None:
-        """Take the tensors to the device. `dtype` is of the matrix products; the states between them stay fp32.
+        """Take the tensors to the device. `dtype` is of the matrix products, int8 on a CPU; states between stay fp32.
 
         Raises: InvalidInput naming a tensor that is missing.
         """
@@ -66,7 +66,9 @@ class PackedTransformer:
         self._embeddings = embeddings
         self._varlen = device.type == "cuda" and dtype is not torch.float32
 
-        def linear(pair: Pair, *, gelu: bool = False) -> Linear:
+        def linear(pair: Pair, *, gelu: bool = False) -> Linear | Int8Linear:
+            if dtype is torch.int8:
+                return Int8Linear(*pair, gelu=gelu)
             return Linear(pair[0].to(device, dtype), pair[1].to(device, dtype), gelu=gelu)
 
         def norm(pair: Pair) -> Pair:

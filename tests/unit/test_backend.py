@@ -12,11 +12,15 @@ from ray_app.backend import CpuTransformer, open_transformer
 from ray_app.checkpoint import Architecture
 from ray_app.encoder_state import EncoderState, TokenEmbeddings
 from ray_app.onnx_transformer import OnnxTransformer
+from ray_app.precision import INT8_UNITS
 from ray_app.transformer import PackedTransformer
 from shirabe.errors import InvalidInput
 from shirabe.settings import Precision
 
 CPU = torch.device("cpu")
+VNNI = pytest.mark.skipif(
+    not any(torch.cpu.get_capabilities().get(unit) for unit in INT8_UNITS), reason="this processor has no VNNI"
+)
 SHAPE = Architecture(dim=32, layers=2, heads=4, epsilon=1e-5, positions=300, first_position=2)
 LENGTHS = (5, 40, 40, 1, 200)
 
@@ -51,14 +55,14 @@ def random_state(prefix: str = "") -> dict[str, Tensor]:
     return {prefix + name: tensor for name, tensor in state.items()}
 
 
-def packed() -> PackedTransformer:
+def packed(dtype: torch.dtype = torch.float32) -> PackedTransformer:
     state = EncoderState(random_state(), SHAPE)
-    return PackedTransformer(state, TokenEmbeddings(state, CPU), CPU, torch.float32)
+    return PackedTransformer(state, TokenEmbeddings(state, CPU), CPU, dtype)
 
 
-def onnx(*, int8: bool) -> OnnxTransformer:
+def onnx() -> OnnxTransformer:
     state = EncoderState(random_state(), SHAPE)
-    return OnnxTransformer(state, TokenEmbeddings(state, CPU), int8=int8)
+    return OnnxTransformer(state, TokenEmbeddings(state, CPU))
 
 
 def some_ids(lengths: Sequence[int]) -> Tensor:
@@ -72,12 +76,16 @@ def worst_cosine(states: Tensor, others: Tensor) -> float:
 def test_onnx_agrees_with_torch_on_texts_of_many_lengths() -> None:
     ids = some_ids(LENGTHS)
 
-    difference = (onnx(int8=False).forward(ids, LENGTHS) - packed().forward(ids, LENGTHS)).abs().max()
+    difference = (onnx().forward(ids, LENGTHS) - packed().forward(ids, LENGTHS)).abs().max()
 
     assert difference < 1e-5
 
 
-@pytest.mark.parametrize("backend", [packed(), onnx(int8=False)], ids=["torch", "onnx"])
+@pytest.mark.parametrize(
+    "backend",
+    [packed(), pytest.param(packed(torch.int8), marks=VNNI), onnx()],
+    ids=["torch in fp32", "torch in int8", "onnx"],
+)
 def test_a_text_alone_gives_what_it_gives_in_a_batch(backend: PackedTransformer | OnnxTransformer) -> None:
     ids = some_ids(LENGTHS)
     together = backend.forward(ids, LENGTHS)
@@ -87,7 +95,7 @@ def test_a_text_alone_gives_what_it_gives_in_a_batch(backend: PackedTransformer 
         assert (together[start : start + length] - alone).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize(("precision", "floor"), [("bf16", 0.9995), ("int8", 0.995)])
+@pytest.mark.parametrize(("precision", "floor"), [("bf16", 0.9995), pytest.param("int8", 0.9995, marks=VNNI)])
 def test_a_lower_precision_stays_close(precision: Precision, floor: float) -> None:
     ids = some_ids(LENGTHS)
     lower = open_transformer(random_state(), SHAPE, CPU, precision)
@@ -111,6 +119,14 @@ def test_a_missing_tensor_is_named() -> None:
 
     with pytest.raises(InvalidInput, match=r"roberta\.encoder\.layer\.1\.output\.dense\.bias"):
         open_transformer(state, SHAPE, CPU, "fp32")
+
+
+@pytest.mark.parametrize("units", [{}, {"avx2": True, "avx512_f": True}])
+def test_int8_is_refused_where_its_products_overflow(units: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+
+    with pytest.raises(InvalidInput, match="VNNI or AMX"):
+        open_transformer(random_state(), SHAPE, CPU, "int8")
 
 
 def test_int8_is_refused_on_a_gpu() -> None:
