@@ -32,7 +32,7 @@ from bench.search import Answer, rrf_pipeline, take_turns
 from bench.synthetic import Asked, Chunks
 from opensearch.client import asking, build_client
 from opensearch.documents import document_of
-from opensearch.queries import LEGS, leg_bodies
+from opensearch.queries import IDS_ONLY, LEGS, leg_bodies
 from opensearch.store import OpenSearchStore
 from shirabe.settings import Settings, load_settings
 from shirabe.types import Embedding, Record
@@ -148,7 +148,7 @@ async def asked(
         async def hybrid(one: Asked) -> Answer:
             legs = leg_bodies(one.query, LEGS, one.embedding, DEPTH)
             clause = {"hybrid": {"queries": [legs[leg]["query"] for leg in LEGS], "pagination_depth": DEPTH}}
-            body = {"query": clause, "size": DEPTH, "_source": False, "track_total_hits": False}
+            body = {"query": clause, "size": DEPTH, **IDS_ONLY}
             with asking():
                 answer: Answer = await client.search(index=index, body=body, params={"search_pipeline": pipeline})
             return answer

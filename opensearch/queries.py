@@ -26,6 +26,13 @@ PAGE_ROWS: Final = 5_000  # the engine's window is 10 000
 MAX_VERSIONS: Final = 1_000
 MAX_TERMS: Final = 50
 MIN_EXPLORED: Final = 100  # HNSW's ef_search
+# Ids from their column: `_id` lies in the stored fields, beside the text, and a hundred of those have to be unpacked.
+IDS_ONLY: Final[Mapping[str, Any]] = {
+    "_source": False,
+    "stored_fields": "_none_",
+    "docvalue_fields": ["chunk_id"],
+    "track_total_hits": False,
+}
 
 
 def leg_bodies(
@@ -61,7 +68,7 @@ def leg_bodies(
             if embedding is None or embedding.sparse is None:
                 raise ValueError("the sparse leg needs a sparse embedding")
             clause = _scored(sparse_clause(embedding.sparse), filters)
-        bodies[leg] = {"query": clause, "size": depth, "_source": False, "track_total_hits": False}
+        bodies[leg] = {"query": clause, "size": depth, **IDS_ONLY}
     if EXACT_LEG in legs:
         bodies[EXACT_LEG] = exact_body(query, filters, depth)
     return bodies
@@ -72,8 +79,7 @@ def exact_body(query: Query, filters: Sequence[Clause], depth: int) -> Body:
     return {
         "query": {"bool": {"filter": list(filters), "should": order_clauses(query.conditions)}},
         "size": depth,
-        "_source": False,
-        "track_total_hits": False,
+        **IDS_ONLY,
         "sort": [{"_score": "desc"}, {"path": "asc"}, {"ordinal": "asc"}],
     }
 
@@ -144,9 +150,8 @@ def hashes_body(source_id: str, after: str | None, among: Sequence[Clause] = ())
     return {
         "query": {"bool": {"filter": [{"term": {"source": source_id}}, *among]}},
         "size": PAGE_ROWS,
-        "_source": False,
-        "docvalue_fields": ["content_hash"],
-        "track_total_hits": False,
+        **IDS_ONLY,
+        "docvalue_fields": ["chunk_id", "content_hash"],
     } | _after(after)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from opensearchpy import AsyncOpenSearch
 
-from opensearch.answers import ranking, require_whole
+from opensearch.answers import id_of, ranking, require_whole
 from opensearch.bulk import BULK_TIMEOUT_S, delete_action, send_actions, upsert_actions
 from opensearch.client import asking, open_client, refusal
 from opensearch.code_search import asks_code_fields
@@ -172,12 +172,12 @@ class OpenSearchStore:
         Raises: Unavailable, Timeout, Overloaded.
         """
         pages = self._pages(lambda after: hashes_body(source_id, after))
-        return {hit["_id"]: hit["fields"]["content_hash"][0] async for hit in pages}
+        return {id_of(hit): hit["fields"]["content_hash"][0] async for hit in pages}
 
     async def code_chunks(self, source_id: str) -> list[str]:
         """Return the ids of a source's chunks of code. Raises: Unavailable, Timeout, Overloaded."""
         pages = self._pages(lambda after: hashes_body(source_id, after, [code_filter()]))
-        return [hit["_id"] async for hit in pages]
+        return [id_of(hit) async for hit in pages]
 
     async def counts(self) -> dict[str, tuple[int, int]]:
         """Return source id -> (documents, chunks).
@@ -292,7 +292,7 @@ class OpenSearchStore:
                 yield hit
             if len(hits) < PAGE_ROWS:
                 return
-            after = hits[-1]["_id"]
+            after = hits[-1]["sort"][0]
 
 
 async def open_store(

@@ -29,7 +29,7 @@ KEYWORDS = {
     "bool", "must", "should", "filter", "minimum_should_match", "query", "size", "sort", "collapse", "field", "asc",
     "match", "boost", "terms", "term", "prefix", "value", "ids", "values", "knn", "dense", "vector", "k",
     "method_parameters", "ef_search", "rank_feature", "linear", "match_none", "highlight", "encoder", "fields",
-    "number_of_fragments", "fragment_size", "highlight_query", "docvalue_fields", "track_total_hits", "_source",
+    "number_of_fragments", "fragment_size", "highlight_query", "docvalue_fields", "track_total_hits", "_source", "stored_fields",
     "public", "acl", "version_key", "ordinal", "doc_id", "chunk_id",
 }  # fmt: skip
 SUB_FIELDS = {weight.field for weight in DEFAULT_WEIGHTS.fields}
@@ -187,6 +187,7 @@ def test_an_unknown_leg_is_refused() -> None:
 def test_legs_ask_for_ids_and_scores_only() -> None:
     for body in leg_bodies(Query("x"), LEGS, Embedding(dense=VECTOR, sparse={1: 1.0}), 5).values():
         assert body["_source"] is False
+        assert (body["stored_fields"], body["docvalue_fields"]) == ("_none_", ["chunk_id"])
         assert body["size"] == 5
 
 
