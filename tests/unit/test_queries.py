@@ -29,8 +29,8 @@ KEYWORDS = {
     "bool", "must", "should", "filter", "minimum_should_match", "query", "size", "sort", "collapse", "field", "asc",
     "match", "boost", "terms", "term", "prefix", "value", "ids", "values", "knn", "dense", "vector", "k",
     "method_parameters", "ef_search", "rank_feature", "linear", "match_none", "highlight", "encoder", "fields",
-    "number_of_fragments", "fragment_size", "highlight_query", "docvalue_fields", "track_total_hits", "_source", "stored_fields",
-    "public", "acl", "version_key", "ordinal", "doc_id", "chunk_id",
+    "number_of_fragments", "fragment_size", "highlight_query", "docvalue_fields", "track_total_hits", "_source",
+    "stored_fields", "public", "acl", "version_key", "ordinal", "doc_id", "chunk_id",
 }  # fmt: skip
 SUB_FIELDS = {weight.field for weight in DEFAULT_WEIGHTS.fields}
 
