@@ -2,7 +2,7 @@
 
 - Writing: our bulks (Smile) against `opensearch-py`'s `async_bulk` helper with vectors as JSON arrays, in turns, each
   into an index of its own, both one request at a time.
-- Keeping: bytes of a chunk after a merge, and of each field, by leaving it out.
+- Keeping: bytes of a chunk after a merge, and of each field, by leaving it out; of code, what exact search adds.
 - Asking, at each size: recall of the dense leg against exact search, p50 and p95 of each leg alone, of all three in one
   `_msearch`, and of the engine's `hybrid` query with RRF.
 """
@@ -25,6 +25,7 @@ from opensearchpy import AsyncOpenSearch, helpers
 from rich.console import Console
 from rich.table import Table
 
+from bench.code_fields import code_fields
 from bench.indexing import new_index
 from bench.node import own_engine
 from bench.scale import DIM, StubEmbedder
@@ -188,6 +189,7 @@ async def run(settings: Settings, dim: int, sizes: Sequence[int], rounds: int, f
             return {
                 "writing": await writing(client, with_engine, records, rounds),
                 "keeping": await keeping(client, with_engine, records),
+                "code": await code_fields(client, with_engine, _merged),
                 "asking": await asking_at(client, with_engine, chunks, sizes, rounds),
             }
         finally:
@@ -231,6 +233,11 @@ def show(figures: Figures) -> None:
     for name, size in keeping.items():
         table.add_row(name, f"{size:,.0f}")
     console.print(table)
+    code = figures["code"]
+    console.print(
+        f"of {code['chunks']:,} chunks of code, without vectors: {code['with']:,.0f} bytes each, "
+        f"{code['without']:,.0f} without the fields for exact search"
+    )
     for row in figures["asking"]:
         title = f"{row['chunks']:,} chunks: {row['ms_per_chunk_added']:.2f} ms for each added (merge left out), "
         title += f"{row['bytes_per_chunk']:,.0f} bytes each, recall@10 of the dense leg {row['recall_at_10']:.3f}"
