@@ -1,4 +1,4 @@
-"""What the fields for exact search add to a chunk of code: this repository's own code, written with and without them."""
+"""What the fields for exact search add to a chunk of code: this repository's own, written with and without them."""
 
 from __future__ import annotations
 

@@ -33,8 +33,9 @@ from bench.search import Answer, rrf_pipeline, take_turns
 from bench.synthetic import Asked, Chunks
 from opensearch.client import asking, build_client
 from opensearch.documents import document_of
-from opensearch.queries import IDS_ONLY, LEGS, leg_bodies
+from opensearch.queries import IDS_ONLY, leg_bodies
 from opensearch.store import OpenSearchStore
+from shirabe.legs import LEGS
 from shirabe.settings import Settings, load_settings
 from shirabe.types import Embedding, Record
 

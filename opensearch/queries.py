@@ -13,13 +13,11 @@ from opensearch.code_search import order_clauses
 from opensearch.filters import Clause, acl_filter, query_filters
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights, highlight, lexical_clause
 from opensearch.mapping import SHOWN_FIELDS
+from shirabe.legs import EXACT_LEG, LEGS
 from shirabe.types import Embedding, Floats, Principal, Query
 
 Body = dict[str, Any]
 
-LEGS: Final = ("lexical", "dense", "sparse")
-EXACT_LEG: Final = "exact"
-"""What fulfils the query's conditions, without a word of its text: the leg of a query that has none."""
 MAX_QUERY_FEATURES: Final = 64
 MAX_FEATURE_WEIGHT: Final = 64.0  # the engine's own cap
 PAGE_ROWS: Final = 5_000  # the engine's window is 10 000

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from opensearch.filters import FILTER_FIELDS, acl_filter, query_filters
 from opensearch.lexical import DEFAULT_WEIGHTS, lexical_clause, searched_text
 from opensearch.queries import (
-    LEGS,
     MAX_QUERY_FEATURES,
     document_body,
     fetch_body,
@@ -22,6 +21,7 @@ from opensearch.queries import (
     versions_body,
 )
 from shirabe.errors import InvalidInput
+from shirabe.legs import LEGS
 from shirabe.types import Embedding, Principal, Query
 
 VECTOR = np.ones(4, dtype=np.float32)
