@@ -41,15 +41,18 @@ def leg_bodies(
     *,
     among: Sequence[str] | None = None,
     weights: LexicalWeights = DEFAULT_WEIGHTS,
+    all_public: bool = False,
 ) -> dict[str, Body]:
     """Return one search body per leg: ids and scores only, `depth` rows at most; `among` narrows to chunk ids.
+
+    `all_public` says how the ACL is best asked, not what it is.
 
     Raises: InvalidInput for a bad filter; ValueError for an unknown leg or one whose part of the embedding is missing.
     """
     unknown = set(legs) - {*LEGS, EXACT_LEG}
     if unknown:
         raise ValueError(f"unknown legs {sorted(unknown)}, there are {', '.join((*LEGS, EXACT_LEG))}")
-    filters = query_filters(query)
+    filters = query_filters(query, all_public=all_public)
     if among is not None:
         filters.append(_ids(among))
     bodies: dict[str, Body] = {}
@@ -70,6 +73,11 @@ def leg_bodies(
     if EXACT_LEG in legs:
         bodies[EXACT_LEG] = exact_body(query, filters, depth)
     return bodies
+
+
+def private_body() -> Body:
+    """Return what counts one chunk that is not public, and none where all are."""
+    return {"query": {"term": {"public": False}}, "size": 0, "terminate_after": 1, "track_total_hits": 1}
 
 
 def exact_body(query: Query, filters: Sequence[Clause], depth: int) -> Body:

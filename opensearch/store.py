@@ -35,6 +35,7 @@ from opensearch.queries import (
     fetch_body,
     hashes_body,
     leg_bodies,
+    private_body,
     terms_body,
     versions_body,
 )
@@ -70,6 +71,7 @@ class OpenSearchStore:
         self._pinned = pinned
         self._index = alias if pinned is None else pinned.name
         self._reader = Reader(client, self._index)
+        self._all_public = False
         self._target = alias if pinned is None else writes_alias(pinned.name)
 
     async def close(self) -> None:
@@ -105,8 +107,12 @@ class OpenSearchStore:
             leg whose part of the embedding is missing.
         """
         await self._require_fields(query)
-        bodies = leg_bodies(query, legs, embedding, depth, weights=self._weights)
-        answers = await self._reader.search_all(list(bodies.values()))
+        bodies = leg_bodies(query, legs, embedding, depth, weights=self._weights, all_public=self._all_public)
+        if not bodies:
+            return {}
+        *answers, private = await self._reader.search_all([*bodies.values(), private_body()])
+        # Only how the next query is best asked: what it may find is in its own filter, whatever this one saw.
+        self._all_public = private["hits"]["total"]["value"] == 0
         return {leg: ranking(leg, answer) for leg, answer in zip(bodies, answers, strict=True)}
 
     async def scores(

@@ -110,6 +110,33 @@ def test_the_acl_of_somebody_adds_their_names() -> None:
     }
 
 
+def fulfils(document: dict[str, list[Any]], clause: dict[str, Any]) -> bool:
+    """Tell what the engine would of a document and a clause of the ACL."""
+    ((kind, said),) = clause.items()
+    if kind == "exists":
+        return bool(document.get(said["field"]))
+    if kind in ("term", "terms"):
+        ((field, wanted),) = said.items()
+        return not set(document.get(field, [])).isdisjoint(wanted if kind == "terms" else [wanted])
+    assert kind == "bool" and set(said) <= {"filter", "should", "must_not", "minimum_should_match"}
+    return (
+        all(fulfils(document, one) for one in said.get("filter", []))
+        and not any(fulfils(document, one) for one in said.get("must_not", []))
+        and ("should" not in said or any(fulfils(document, one) for one in said["should"]))
+    )
+
+
+@given(st.lists(st.sampled_from("abc")), st.sampled_from([[True], [False], []]), st.lists(st.sampled_from("abc")))
+def test_the_acl_said_either_way_shows_the_same(named: list[str], public: list[bool], asking: list[str]) -> None:
+    document: dict[str, list[Any]] = {"public": public, "acl": named}
+    one, other = (acl_filter(Principal(tuple(asking)), all_public=way) for way in (False, True))
+    assert fulfils(document, one) == (public == [True] or bool(set(named) & set(asking)))
+    # Nothing is written without saying whether it is public; if it were, the other way would show it to nobody.
+    assert fulfils(document, other) == (fulfils(document, one) and public != [])
+    if not asking:
+        assert other["bool"]["must_not"] == [{"bool": {"filter": [{"term": {"public": False}}]}}]
+
+
 def test_a_path_is_exact_or_a_prefix() -> None:
     query = Query("x", filters={"path": ("docs/*", "README.md"), "lang": ("ja*",)})
     assert query_filters(query)[1:] == [
