@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from shirabe.definitions import is_code
+from shirabe.legs import LEXICAL
 from shirabe.protocols import Store
 from shirabe.types import Chunk, LegHit, Query
 
@@ -36,7 +37,7 @@ async def linked_documents(store: Store, query: Query, chunk_ids: Sequence[str])
     names = names_of([item.chunk for item in units], [item.path for item in units])
     if not names:
         return []
-    found = (await store.legs(replace(wordless, also=names), ["lexical"], None, _DEPTH))["lexical"]
+    found = (await store.legs(replace(wordless, also=names), [LEXICAL], None, _DEPTH))[LEXICAL]
     shown = await store.fetch([hit.chunk_id for hit in found], wordless, None)
     documents = {item.chunk.chunk_id for item in shown if not is_code(item.chunk)}
     kept = (hit for hit in found if hit.chunk_id in documents)

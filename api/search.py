@@ -15,22 +15,19 @@ from api.glossary import expanded, recognise
 from api.limits import checked
 from api.links import LINK_PLACES, LINKED_UNITS, LINKS, linked_documents
 from api.operators import asked
+from api.query_models import MODEL_GONE, QueryModels
 from api.rerank import ForeignTokens, LateWeights, combine, combine_apart, late_scores
 from api.sides import askable, leg_weights
 from api.stages import Progress, StageTimeouts, within
-from shirabe.errors import Forbidden, InvalidInput, NotFound, ShirabeError, Transient, Unavailable
+from shirabe.errors import InvalidInput
 from shirabe.fusion import reciprocal_rank_fusion
+from shirabe.legs import EXACT_LEG, LEXICAL
 from shirabe.protocols import CodeApart, Embedder, Reranker, Store
 from shirabe.settings import SearchSettings
-from shirabe.types import Embedding, Floats, Hit, LegHit, Output, Query, Recognised, Rerank, SearchResult
+from shirabe.types import Embedding, Floats, Hit, LegHit, Query, Recognised, Rerank, SearchResult
 
 CROSS_DEPTH = 20
 """Candidates that late interaction finds worth a cross-encoder."""
-
-# Not only what passes: a provider may refuse the key or lack the model, and whoever searches cannot mend that.
-_MODEL_GONE = (Transient, Forbidden, NotFound)
-
-_MODELS = ("embedder", "code-embedder")
 
 T = TypeVar("T")
 Legs = dict[str, list[LegHit]]
@@ -56,7 +53,7 @@ class SearchPath:
         code: CodeApart | None = None,
     ) -> None:
         self._store = store
-        self._embedder = embedder
+        self._models = QueryModels(embedder, code, timeouts.embed_s)
         self._reranker = reranker
         self._settings = settings
         self._weights = weights
@@ -76,7 +73,7 @@ class SearchPath:
             return await self._exact(query, progress)
         rerank = self._rerank_of(query, progress)
         embedding, glossary = await asyncio.gather(
-            self._embed(query, rerank, progress), self._recognise(query, progress)
+            self._models.embed(query, self._legs_of(query), rerank, progress), self._recognise(query, progress)
         )
         query = replace(query, also=expanded(glossary))
         with progress.stage("legs"):
@@ -107,15 +104,15 @@ class SearchPath:
         with progress.stage("legs"):
             depth = max(self._settings.leg_depth, query.top_k)
             legs, generation = await asyncio.gather(
-                self._ask_store(self._store.legs(query, ["exact"], None, depth)),
+                self._ask_store(self._store.legs(query, [EXACT_LEG], None, depth)),
                 self._ask_store(self._store.generation()),
             )
-        scores = {row.chunk_id: row.score for row in legs["exact"]}
+        scores = {row.chunk_id: row.score for row in legs[EXACT_LEG]}
         with progress.stage("fetch"):
             stored = await self._ask_store(self._store.fetch(list(scores), query, None))
         ordered = in_order(stored, scores, query.conditions)[: query.top_k]
         hits = tuple(
-            marked(Hit(item, score, rank, {"exact": (rank, score)}), query.conditions)
+            marked(Hit(item, score, rank, {EXACT_LEG: (rank, score)}), query.conditions)
             for rank, item in enumerate(ordered, start=1)
             for score in [scores[item.chunk.chunk_id]]
         )
@@ -136,50 +133,8 @@ class SearchPath:
             return [name for name, weight in self._settings.weights.items() if weight > 0]
         return [query.mode]
 
-    async def _embed(self, query: Query, rerank: Rerank, progress: Progress) -> Embedding | None:
-        wanted: set[Output] = {leg for leg in ("dense", "sparse") if leg in self._legs_of(query)}
-        if rerank != "none":
-            wanted |= {"dense", "tokens"}
-        if not wanted:
-            return None
-        models = self._models_of(query)
-        with progress.stage("embed"):
-            asked = [self._embedding_of(query, wanted, embedder, progress) for embedder in models.values()]
-            found = dict(zip(models, await asyncio.gather(*asked), strict=True))
-        errors = {name: answer for name, answer in found.items() if isinstance(answer, ShirabeError)}
-        if query.mode in ("dense", "sparse") and len(errors) == len(models):
-            error = next(iter(errors.values()))
-            raise Unavailable(f"mode {query.mode} needs the embedding model: {error.message}") from error
-        progress.degraded += errors
-        prose, code = (None if isinstance(one, ShirabeError) else one for one in map(found.get, _MODELS))
-        return prose if code is None else replace(prose or Embedding(), code=code)
-
-    def _models_of(self, query: Query) -> dict[str, Embedder]:
-        """Return the models that a query is asked with, by the name that tells of one that is missing."""
-        if self._code is None or self._code.embedder is None:
-            return {"embedder": self._embedder}
-        if query.mode == "code" and self._code.settled:
-            return {"code-embedder": self._code.embedder}
-        return {"embedder": self._embedder, "code-embedder": self._code.embedder}
-
-    async def _embedding_of(
-        self, query: Query, wanted: set[Output], embedder: Embedder, progress: Progress
-    ) -> Embedding | ShirabeError | None:
-        """Return what a model has of what is wanted, for fewer outputs are not a fault; or why it did not answer."""
-
-        async def ask() -> Embedding | None:
-            outputs = wanted.intersection((await embedder.info()).outputs)
-            if query.rerank == "late" and "tokens" not in outputs:
-                progress.degraded.append("rerank")
-            return (await embedder.embed([query.text], "query", outputs))[0] if outputs else None
-
-        try:
-            return await within(self._timeouts.embed_s, ask(), "the embedding model")
-        except _MODEL_GONE as error:
-            return error
-
     async def _recognise(self, query: Query, progress: Progress) -> tuple[Recognised, ...]:
-        if "lexical" not in self._legs_of(query):
+        if LEXICAL not in self._legs_of(query):
             return ()
         with progress.stage("glossary"):
             return await self._ask_store(recognise(query, self._store))
@@ -278,7 +233,7 @@ class SearchPath:
             with progress.stage("cross"):
                 asked = self._reranker.rerank(query.text, passages)
                 scores = await within(self._timeouts.rerank_s, asked, "the reranker")
-        except _MODEL_GONE:
+        except MODEL_GONE:
             progress.degraded.append("rerank")
             return list(ranked)
         return [*_reordered(worth, scores, "cross"), *rest]

@@ -6,11 +6,10 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from api.links import LINKS, LINKS_WEIGHT
+from shirabe.legs import CODE_LEGS, LEXICAL, MEANING
 from shirabe.types import Embedding
 
-CODE_PREFIX: Final = "code_"
-"""What the legs of the code index begin with, where its model is another."""
-MEANING: Final = ("dense", "sparse")
+_NAMESAKES: Final = {code: leg for leg, code in CODE_LEGS.items()}
 
 
 def leg_weights(legs: Collection[str], weights: Mapping[str, float]) -> dict[str, float]:
@@ -18,19 +17,19 @@ def leg_weights(legs: Collection[str], weights: Mapping[str, float]) -> dict[str
 
     The legs of the code model weigh together what those of the other do: a model of fewer outputs is not to lose by it.
     """
-    found = {leg: weights.get(leg.removeprefix(CODE_PREFIX), 1.0) for leg in legs}
+    found = {leg: weights.get(_NAMESAKES.get(leg, leg), 1.0) for leg in legs}
     if LINKS in found:
         found[LINKS] = LINKS_WEIGHT
     there = sum(weight for leg, weight in found.items() if leg in MEANING)
-    here = sum(weight for leg, weight in found.items() if leg.startswith(CODE_PREFIX))
+    here = sum(weight for leg, weight in found.items() if leg in _NAMESAKES)
     if there and here:
-        found |= {leg: weight * there / here for leg, weight in found.items() if leg.startswith(CODE_PREFIX)}
+        found |= {leg: weight * there / here for leg, weight in found.items() if leg in _NAMESAKES}
     return found
 
 
 def askable(leg: str, embedding: Embedding | None) -> bool:
     """Tell whether a leg can be asked with what the models said."""
-    if leg == "lexical":
+    if leg == LEXICAL:
         return True
     return any(
         each is not None and getattr(each, leg) is not None for each in (embedding, embedding and embedding.code)

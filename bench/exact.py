@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from api.operators import asked
-from opensearch.queries import EXACT_LEG
 from shirabe.cli.compose import Parts, open_parts
 from shirabe.errors import ShirabeError
+from shirabe.legs import EXACT_LEG
 from shirabe.runtime import Runtime, require_runtime
 from shirabe.settings import Settings, load_settings
 from shirabe.types import Query

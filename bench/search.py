@@ -29,11 +29,12 @@ from evaluation.judged import load_judged
 from opensearch.client import asking, build_client
 from opensearch.lexical import highlight
 from opensearch.mapping import SHOWN_FIELDS
-from opensearch.queries import LEGS, leg_bodies
+from opensearch.queries import leg_bodies
 from ray_app.client import ModelClient
 from shirabe.cli.rest import Facade
 from shirabe.errors import ShirabeError, Unavailable
 from shirabe.fusion import RANK_CONSTANT
+from shirabe.legs import LEGS
 from shirabe.runtime import Runtime, require_runtime
 from shirabe.settings import SearchSettings, Settings, load_settings
 from shirabe.types import Query

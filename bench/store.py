@@ -2,7 +2,7 @@
 
 - Writing: our bulks (Smile) against `opensearch-py`'s `async_bulk` helper with vectors as JSON arrays, in turns, each
   into an index of its own, both one request at a time.
-- Keeping: bytes of a chunk after a merge, and of each field, by leaving it out.
+- Keeping: bytes of a chunk after a merge, and of each field, by leaving it out; of code, what exact search adds.
 - Asking, at each size: recall of the dense leg against exact search, p50 and p95 of each leg alone, of all three in one
   `_msearch`, and of the engine's `hybrid` query with RRF.
 """
@@ -25,6 +25,7 @@ from opensearchpy import AsyncOpenSearch, helpers
 from rich.console import Console
 from rich.table import Table
 
+from bench.code_fields import code_fields
 from bench.indexing import new_index
 from bench.node import own_engine
 from bench.scale import DIM, StubEmbedder
@@ -32,8 +33,9 @@ from bench.search import Answer, rrf_pipeline, take_turns
 from bench.synthetic import Asked, Chunks
 from opensearch.client import asking, build_client
 from opensearch.documents import document_of
-from opensearch.queries import LEGS, leg_bodies
+from opensearch.queries import IDS_ONLY, leg_bodies
 from opensearch.store import OpenSearchStore
+from shirabe.legs import LEGS
 from shirabe.settings import Settings, load_settings
 from shirabe.types import Embedding, Record
 
@@ -148,7 +150,7 @@ async def asked(
         async def hybrid(one: Asked) -> Answer:
             legs = leg_bodies(one.query, LEGS, one.embedding, DEPTH)
             clause = {"hybrid": {"queries": [legs[leg]["query"] for leg in LEGS], "pagination_depth": DEPTH}}
-            body = {"query": clause, "size": DEPTH, "_source": False, "track_total_hits": False}
+            body = {"query": clause, "size": DEPTH, **IDS_ONLY}
             with asking():
                 answer: Answer = await client.search(index=index, body=body, params={"search_pipeline": pipeline})
             return answer
@@ -188,6 +190,7 @@ async def run(settings: Settings, dim: int, sizes: Sequence[int], rounds: int, f
             return {
                 "writing": await writing(client, with_engine, records, rounds),
                 "keeping": await keeping(client, with_engine, records),
+                "code": await code_fields(client, with_engine, _merged),
                 "asking": await asking_at(client, with_engine, chunks, sizes, rounds),
             }
         finally:
@@ -231,6 +234,11 @@ def show(figures: Figures) -> None:
     for name, size in keeping.items():
         table.add_row(name, f"{size:,.0f}")
     console.print(table)
+    code = figures["code"]
+    console.print(
+        f"of {code['chunks']:,} chunks of code, without vectors: {code['with']:,.0f} bytes each, "
+        f"{code['without']:,.0f} without the fields for exact search"
+    )
     for row in figures["asking"]:
         title = f"{row['chunks']:,} chunks: {row['ms_per_chunk_added']:.2f} ms for each added (merge left out), "
         title += f"{row['bytes_per_chunk']:,.0f} bytes each, recall@10 of the dense leg {row['recall_at_10']:.3f}"

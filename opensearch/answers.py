@@ -23,5 +23,10 @@ def ranking(leg: str, answer: Mapping[str, Any]) -> list[LegHit]:
     # The engine gives (1 + cosine) / 2, which is never negative.
     scores = [2.0 * row["_score"] - 1.0 if leg == "dense" else row["_score"] for row in rows]
     return [
-        LegHit(row["_id"], rank, score) for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
+        LegHit(id_of(row), rank, score) for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
     ]
+
+
+def id_of(row: Mapping[str, Any]) -> str:
+    """Return the chunk id of a row that was asked for ids only."""
+    return str(row["fields"]["chunk_id"][0])

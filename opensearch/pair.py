@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Coroutine, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
-from opensearch.queries import EXACT_LEG, LEGS
 from shirabe.definitions import is_code
 from shirabe.errors import PartialWrite
+from shirabe.legs import CODE_LEGS, EXACT_LEG, LEGS, LEXICAL, MEANING
 from shirabe.protocols import Store
 from shirabe.types import Embedding, LegHit, Principal, Query, Record, Saved, Stored, digest
 
@@ -18,8 +18,6 @@ T = TypeVar("T")
 
 Own = Literal["both", "prose", "code"]
 """What is written: a generation that follows writes its own index only, for the other is kept true by the leader."""
-CODE_LEGS: Final = {"dense": "code_dense", "sparse": "code_sparse"}
-"""What the legs of the code index are called where its model is another: their scores cannot be compared."""
 
 
 class Countable(Store, Protocol):
@@ -109,18 +107,18 @@ class PairStore:
         Raises: ValueError for a leg that neither model has a part of the embedding for; as every store.
         """
         of_prose, of_code = self._of_each(query, embedding)
-        asked = [leg for leg in LEGS if leg in legs and leg != "lexical"]
+        asked = [leg for leg in MEANING if leg in legs]
         in_prose, in_code = _askable(asked, of_prose), _askable(asked, of_code)
         if missing := [leg for leg in asked if leg not in in_prose and leg not in in_code]:
             raise ValueError(f"the {missing[0]} leg needs its part of the embedding")
         (lexical, exact), (prose, code) = await _both(
             _both(
-                self._words.ranking(query, depth) if "lexical" in legs else _nothing(),
+                self._words.ranking(query, depth) if LEXICAL in legs else _nothing(),
                 self._words.exact(query, 2 * depth) if EXACT_LEG in legs else _nothing(),
             ),
             _both(self._prose.legs(query, in_prose, of_prose, depth), self._code.legs(query, in_code, of_code, depth)),
         )
-        found = {"lexical": ranked(((hit.chunk_id, hit.score) for hit in lexical), depth)} if "lexical" in legs else {}
+        found = {LEXICAL: ranked(((hit.chunk_id, hit.score) for hit in lexical), depth)} if LEXICAL in legs else {}
         if EXACT_LEG in legs:
             found[EXACT_LEG] = _each_once(exact, depth)
         if not self._one_model:
@@ -143,7 +141,7 @@ class PairStore:
             _both(self._prose.scores(chunk_ids, wordless, of_prose), self._code.scores(chunk_ids, wordless, of_code)),
         )
         found = {leg: {**prose.get(leg, {}), **code.get(leg, {})} for leg in LEGS if leg in prose or leg in code}
-        return ({"lexical": lexical} if query.text.strip() else {}) | found
+        return ({LEXICAL: lexical} if query.text.strip() else {}) | found
 
     async def fetch(self, chunk_ids: Sequence[str], query: Query, embedding: Embedding | None) -> list[Stored]:
         """Return the chunks that exist and the principal may see, in the order asked; each says where it lies."""

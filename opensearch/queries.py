@@ -13,19 +13,24 @@ from opensearch.code_search import order_clauses
 from opensearch.filters import Clause, acl_filter, query_filters
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights, highlight, lexical_clause
 from opensearch.mapping import SHOWN_FIELDS
+from shirabe.legs import EXACT_LEG, LEGS
 from shirabe.types import Embedding, Floats, Principal, Query
 
 Body = dict[str, Any]
 
-LEGS: Final = ("lexical", "dense", "sparse")
-EXACT_LEG: Final = "exact"
-"""What fulfils the query's conditions, without a word of its text: the leg of a query that has none."""
 MAX_QUERY_FEATURES: Final = 64
 MAX_FEATURE_WEIGHT: Final = 64.0  # the engine's own cap
 PAGE_ROWS: Final = 5_000  # the engine's window is 10 000
 MAX_VERSIONS: Final = 1_000
 MAX_TERMS: Final = 50
 MIN_EXPLORED: Final = 100  # HNSW's ef_search
+# Ids from their column: `_id` lies in the stored fields, beside the text, and a hundred of those have to be unpacked.
+IDS_ONLY: Final[Mapping[str, Any]] = {
+    "_source": False,
+    "stored_fields": "_none_",
+    "docvalue_fields": ["chunk_id"],
+    "track_total_hits": False,
+}
 
 
 def leg_bodies(
@@ -36,15 +41,18 @@ def leg_bodies(
     *,
     among: Sequence[str] | None = None,
     weights: LexicalWeights = DEFAULT_WEIGHTS,
+    all_public: bool = False,
 ) -> dict[str, Body]:
     """Return one search body per leg: ids and scores only, `depth` rows at most; `among` narrows to chunk ids.
+
+    `all_public` says how the ACL is best asked, not what it is.
 
     Raises: InvalidInput for a bad filter; ValueError for an unknown leg or one whose part of the embedding is missing.
     """
     unknown = set(legs) - {*LEGS, EXACT_LEG}
     if unknown:
         raise ValueError(f"unknown legs {sorted(unknown)}, there are {', '.join((*LEGS, EXACT_LEG))}")
-    filters = query_filters(query)
+    filters = query_filters(query, all_public=all_public)
     if among is not None:
         filters.append(_ids(among))
     bodies: dict[str, Body] = {}
@@ -61,10 +69,15 @@ def leg_bodies(
             if embedding is None or embedding.sparse is None:
                 raise ValueError("the sparse leg needs a sparse embedding")
             clause = _scored(sparse_clause(embedding.sparse), filters)
-        bodies[leg] = {"query": clause, "size": depth, "_source": False, "track_total_hits": False}
+        bodies[leg] = {"query": clause, "size": depth, **IDS_ONLY}
     if EXACT_LEG in legs:
         bodies[EXACT_LEG] = exact_body(query, filters, depth)
     return bodies
+
+
+def private_body() -> Body:
+    """Return what counts one chunk that is not public, and none where all are."""
+    return {"query": {"term": {"public": False}}, "size": 0, "terminate_after": 1, "track_total_hits": 1}
 
 
 def exact_body(query: Query, filters: Sequence[Clause], depth: int) -> Body:
@@ -72,8 +85,7 @@ def exact_body(query: Query, filters: Sequence[Clause], depth: int) -> Body:
     return {
         "query": {"bool": {"filter": list(filters), "should": order_clauses(query.conditions)}},
         "size": depth,
-        "_source": False,
-        "track_total_hits": False,
+        **IDS_ONLY,
         "sort": [{"_score": "desc"}, {"path": "asc"}, {"ordinal": "asc"}],
     }
 
@@ -144,9 +156,8 @@ def hashes_body(source_id: str, after: str | None, among: Sequence[Clause] = ())
     return {
         "query": {"bool": {"filter": [{"term": {"source": source_id}}, *among]}},
         "size": PAGE_ROWS,
-        "_source": False,
-        "docvalue_fields": ["content_hash"],
-        "track_total_hits": False,
+        **IDS_ONLY,
+        "docvalue_fields": ["chunk_id", "content_hash"],
     } | _after(after)
 
 

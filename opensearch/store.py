@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
 from opensearchpy import AsyncOpenSearch
 
-from opensearch.answers import ranking, require_whole
+from opensearch.answers import id_of, ranking
 from opensearch.bulk import BULK_TIMEOUT_S, delete_action, send_actions, upsert_actions
 from opensearch.client import asking, open_client, refusal
 from opensearch.code_search import asks_code_fields
@@ -28,7 +28,6 @@ from opensearch.generations import (
 )
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
 from opensearch.queries import (
-    LEGS,
     PAGE_ROWS,
     Body,
     counts_body,
@@ -36,12 +35,15 @@ from opensearch.queries import (
     fetch_body,
     hashes_body,
     leg_bodies,
+    private_body,
     terms_body,
     versions_body,
 )
+from opensearch.reader import Reader
 from opensearch.shape import shape_of
 from shirabe.definitions import is_code
 from shirabe.errors import InvalidInput, Unavailable
+from shirabe.legs import LEGS
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import Embedding, LegHit, ModelInfo, Principal, Query, Record, Saved, Stored
 
@@ -68,6 +70,8 @@ class OpenSearchStore:
         self._weights = weights
         self._pinned = pinned
         self._index = alias if pinned is None else pinned.name
+        self._reader = Reader(client, self._index)
+        self._all_public = False
         self._target = alias if pinned is None else writes_alias(pinned.name)
 
     async def close(self) -> None:
@@ -103,8 +107,12 @@ class OpenSearchStore:
             leg whose part of the embedding is missing.
         """
         await self._require_fields(query)
-        bodies = leg_bodies(query, legs, embedding, depth, weights=self._weights)
-        answers = await self._msearch(list(bodies.values()))
+        bodies = leg_bodies(query, legs, embedding, depth, weights=self._weights, all_public=self._all_public)
+        if not bodies:
+            return {}
+        *answers, private = await self._reader.search_all([*bodies.values(), private_body()])
+        # Only how the next query is best asked: what it may find is in its own filter, whatever this one saw.
+        self._all_public = private["hits"]["total"]["value"] == 0
         return {leg: ranking(leg, answer) for leg, answer in zip(bodies, answers, strict=True)}
 
     async def scores(
@@ -125,7 +133,7 @@ class OpenSearchStore:
         }
         legs = [leg for leg in LEGS if parts[leg]]
         bodies = leg_bodies(query, legs, embedding, len(chunk_ids), among=chunk_ids, weights=self._weights)
-        answers = await self._msearch(list(bodies.values()))
+        answers = await self._reader.search_all(list(bodies.values()))
         return {
             leg: {hit.chunk_id: hit.score for hit in ranking(leg, answer)}
             for leg, answer in zip(bodies, answers, strict=True)
@@ -163,7 +171,7 @@ class OpenSearchStore:
 
         Raises: Unavailable, Timeout, Overloaded.
         """
-        pages = self._pages(lambda after: document_body(doc_id, principal, after))
+        pages = self._reader.pages(lambda after: document_body(doc_id, principal, after))
         return [stored_of(hit, self._dim) async for hit in pages]
 
     async def chunk_hashes(self, source_id: str) -> dict[str, str]:
@@ -171,20 +179,20 @@ class OpenSearchStore:
 
         Raises: Unavailable, Timeout, Overloaded.
         """
-        pages = self._pages(lambda after: hashes_body(source_id, after))
-        return {hit["_id"]: hit["fields"]["content_hash"][0] async for hit in pages}
+        pages = self._reader.pages(lambda after: hashes_body(source_id, after))
+        return {id_of(hit): hit["fields"]["content_hash"][0] async for hit in pages}
 
     async def code_chunks(self, source_id: str) -> list[str]:
         """Return the ids of a source's chunks of code. Raises: Unavailable, Timeout, Overloaded."""
-        pages = self._pages(lambda after: hashes_body(source_id, after, [code_filter()]))
-        return [hit["_id"] async for hit in pages]
+        pages = self._reader.pages(lambda after: hashes_body(source_id, after, [code_filter()]))
+        return [id_of(hit) async for hit in pages]
 
     async def counts(self) -> dict[str, tuple[int, int]]:
         """Return source id -> (documents, chunks).
 
         Raises: Unavailable, Timeout, Overloaded.
         """
-        answer = await self._search(counts_body())
+        answer = await self._reader.search(counts_body())
         buckets = answer["aggregations"]["sources"]["buckets"]
         return {row["key"]: (row["documents"]["doc_count"], row["doc_count"]) for row in buckets}
 
@@ -262,37 +270,9 @@ class OpenSearchStore:
                 "query",
             )
 
-    async def _search(self, body: Body) -> Mapping[str, Any]:
-        with asking():
-            answer: Mapping[str, Any] = await self._client.search(index=self._index, body=body)
-        require_whole(answer)
-        return answer
-
-    async def _msearch(self, bodies: Sequence[Body]) -> list[Mapping[str, Any]]:
-        if not bodies:
-            return []
-        lines: list[Body] = [line for body in bodies for line in ({}, body)]
-        with asking():
-            answer = await self._client.msearch(index=self._index, body=lines)
-        for response in answer["responses"]:
-            if "error" in response:
-                raise refusal(response.get("status", 500), response)
-            require_whole(response)
-        return list(answer["responses"])
-
     async def _stored(self, body: Body) -> list[Stored]:
-        answer = await self._search(body)
+        answer = await self._reader.search(body)
         return [stored_of(hit, self._dim) for hit in answer["hits"]["hits"]]
-
-    async def _pages(self, body_after: Callable[[str | None], Body]) -> AsyncIterator[Mapping[str, Any]]:
-        after: str | None = None
-        while True:
-            hits = (await self._search(body_after(after)))["hits"]["hits"]
-            for hit in hits:
-                yield hit
-            if len(hits) < PAGE_ROWS:
-                return
-            after = hits[-1]["_id"]
 
 
 async def open_store(

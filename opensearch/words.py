@@ -7,14 +7,15 @@ from typing import Any, Final
 
 from opensearchpy import AsyncOpenSearch
 
-from opensearch.answers import ranking, require_whole
-from opensearch.client import asking
+from opensearch.answers import ranking
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
-from opensearch.queries import EXACT_LEG, leg_bodies
+from opensearch.queries import leg_bodies
+from opensearch.reader import Reader
+from shirabe.legs import EXACT_LEG, LEXICAL
 from shirabe.types import LegHit, Query
 
 # Every shard scores by how rare a term is in itself, and a word that is rare in code may be common in prose.
-_TOGETHER: Final = {"search_type": "dfs_query_then_fetch"}
+_TOGETHER: Final = "dfs_query_then_fetch"
 
 
 class JointWords:
@@ -23,8 +24,7 @@ class JointWords:
     def __init__(
         self, client: AsyncOpenSearch, indices: Sequence[str], weights: LexicalWeights = DEFAULT_WEIGHTS
     ) -> None:
-        self._client = client
-        self._indices = ",".join(indices)
+        self._reader = Reader(client, ",".join(indices))
         self._weights = weights
 
     async def ranking(self, query: Query, depth: int) -> list[LegHit]:
@@ -50,8 +50,5 @@ class JointWords:
         bodies = leg_bodies(query, ["lexical"], None, depth, among=chunk_ids, weights=self._weights)
         return {hit.chunk_id: hit.score for hit in await self._ranked(bodies)}
 
-    async def _ranked(self, bodies: Mapping[str, Any], leg: str = "lexical") -> list[LegHit]:
-        with asking():
-            answer = await self._client.search(index=self._indices, body=bodies[leg], params=_TOGETHER)
-        require_whole(answer)
-        return ranking(leg, answer)
+    async def _ranked(self, bodies: Mapping[str, Any], leg: str = LEXICAL) -> list[LegHit]:
+        return ranking(leg, await self._reader.search(bodies[leg], search_type=_TOGETHER))

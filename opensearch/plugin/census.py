@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from opensearch.plugin.change import Record
 from opensearch.plugin.cluster import Cluster
-from opensearch.plugin.plan import RECORD_NAME, record_read
+from opensearch.plugin.plan import RECORD_NAME, record_read, recorded_model
 from opensearch.plugin.shelves import RECORD, SHELVES, Found, Shelf
 from shirabe.errors import Forbidden, Unavailable
 
@@ -32,8 +32,17 @@ class Census:
     @property
     def record(self) -> Record | None:
         """What an install remembered; None when there was none."""
-        found = [one for one in self.named(RECORD, RECORD_NAME) if one.ours]
-        return record_read(found[0].value) if found else None
+        found = self._record()
+        return None if found is None else record_read(found.value)
+
+    @property
+    def model(self) -> tuple[str, str] | None:
+        """The model and revision that the pipelines were made for; None when nothing is installed."""
+        found = self._record()
+        return None if found is None else recorded_model(found.value)
+
+    def _record(self) -> Found | None:
+        return next((one for one in self.named(RECORD, RECORD_NAME) if one.ours), None)
 
 
 async def take_census(cluster: Cluster, components: Collection[str]) -> Census:

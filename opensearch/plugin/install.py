@@ -12,11 +12,12 @@ from opensearch.plugin.change import overruled, record_of, wanted_settings
 from opensearch.plugin.cluster import Cluster
 from opensearch.plugin.conflicts import other_conflicts, taken_names
 from opensearch.plugin.facts import Facts, read_facts
+from opensearch.plugin.guards import closed_guards
 from opensearch.plugin.marks import agrees
 from opensearch.plugin.outcome import Done, Outcome, Tell
 from opensearch.plugin.plan import Plan, record_thing
-from opensearch.plugin.shelves import Found, Thing
-from opensearch.plugin.stale import stale_indexes
+from opensearch.plugin.shelves import INGEST_PIPELINE, Found, Thing
+from opensearch.plugin.stale import foreign_facade, stale_indexes
 from shirabe.errors import InvalidInput, ShirabeError
 
 SETTINGS = "cluster settings"
@@ -38,8 +39,11 @@ async def install(
     *,
     dry_run: bool = False,
     refused: Sequence[str] = (),
+    supersede: bool = False,
 ) -> Installed:
     """Carry out a plan, telling each outcome as it is known; with `dry_run` only tell. `refused`: what else forbids it.
+
+    The pipelines move to another model only where no index holds vectors of the one before, or to `supersede` them.
 
     What is as wanted is left alone, so a second run changes nothing, and one that was cut off goes on.
 
@@ -53,11 +57,16 @@ async def install(
     things = (record, *plan.things)
     refusals = [*taken_names(things, census), *overruled(settings, facts), *refused]
     refusals += await other_conflicts(cluster, plan)
+    stale = await stale_indexes(cluster, plan.served)
+    if not supersede and census.model != (plan.served.name, plan.served.revision):
+        refusals += [f"{one}, or give --supersede, and search it by its words only" for one in stale]
     _refuse(refusals)
     work = _Work(cluster, census, {}, tell, dry_run)
     try:
         await work.place(record)
         await work.set(settings)
+        for thing in closed_guards(census.found[INGEST_PIPELINE.title], plan.served):
+            await work.place(thing)
         for thing in plan.things:
             await work.place(thing)
     except ShirabeError as error:
@@ -66,7 +75,7 @@ async def install(
         error.args = (error.message, *error.args[1:])
         raise
     work.tell_superseded(things)
-    return Installed(plan.skipped, tuple(await stale_indexes(cluster, plan.served)))
+    return Installed(plan.skipped, (*stale, *await foreign_facade(cluster, plan.served, plan.alias)))
 
 
 class _Work:

@@ -35,8 +35,8 @@ def takes(text: str) -> bool:
     return 0 < len(text) <= _LONGEST and not _REFUSED & set(text)
 
 
-def relevance(served: ServedModels, judged: JudgedTexts) -> list[Thing]:
-    """Return a query set, its judgments, and a search configuration for each way of searching."""
+def judgments(judged: JudgedTexts) -> list[Thing]:
+    """Return a query set and its judgments."""
     spec = [judged.index, sorted(judged.ratings.items())]
     queries = [{"queryText": text} for text in judged.ratings]
     ratings = [
@@ -62,7 +62,6 @@ def relevance(served: ServedModels, judged: JudgedTexts) -> list[Thing]:
                 "judgmentRatings": ratings,
             },
         ),
-        *_configurations(served, judged.index),
     ]
 
 
@@ -80,7 +79,8 @@ def hybrid_query(text: str, *, sparse: bool) -> dict[str, Any]:
     return {"hybrid": {"queries": legs, "pagination_depth": LEG_DEPTH}}
 
 
-def _configurations(served: ServedModels, index: str) -> list[Thing]:
+def configurations(served: ServedModels, index: str) -> list[Thing]:
+    """Return a search configuration for each way of searching an index."""
     hybrid = {"query": hybrid_query(SEARCH_TEXT, sparse=served.sparse)}
     found = [
         _configuration("lexical", index, {"query": lexical_query(SEARCH_TEXT)}, ""),

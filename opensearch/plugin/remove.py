@@ -40,7 +40,7 @@ async def remove(cluster: Cluster, facts: Facts, tell: Tell, *, dry_run: bool = 
             if shelf is RECORD:
                 await _take(cluster, shelf, found, tell, dry_run)
     for index in sorted(await template_indexes(cluster)):
-        note = "made from the template; it still names the ingest pipeline as its default"
+        note = "made from the template; it still names the ingest pipelines, so it takes no writes with them"
         tell(Outcome("left", "index", index, note))
 
 

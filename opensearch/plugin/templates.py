@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from opensearch.analysis import KUROMOJI, analysis
 from opensearch.mapping import index_body
+from opensearch.plugin.guards import guard_name
 from opensearch.plugin.marks import PREFIX, described
 from opensearch.plugin.pipelines import CHUNK_DENSE, CHUNK_SPARSE, DENSE_KEY, SPARSE_KEY, TEXT
 from opensearch.plugin.served import ServedModels
@@ -34,6 +35,7 @@ def index_template(served: ServedModels) -> Thing:
                         "auto_expand_replicas": "0-1",
                         "refresh_interval": "1s",
                         "default_pipeline": TEXT,
+                        "final_pipeline": guard_name(served),
                         # Chunking counts words; a long document has more than the engine's 10 000.
                         "analyze": {"max_token_count": 1_000_000},
                         "analysis": analysis(),

@@ -45,7 +45,7 @@ Judged = Annotated[
     typer.Option("--judged", help='JSONL for Search Relevance: {"id", "query", "lang", "relevant": [path]}.'),
 ]
 JudgedIndex = Annotated[
-    str | None, typer.Option("--judged-index", help="What they judge; default: the facade's index.")
+    str | None, typer.Option("--judged-index", help="What is judged and compared; default: the facade's index.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the exact calls, and send none that writes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -86,6 +86,9 @@ def install_(
     snapshot_repository: Repository = None,
     judged: Judged = None,
     judged_index: JudgedIndex = None,
+    supersede: Annotated[
+        bool, typer.Option("--supersede", help="Move to another model although indexes hold vectors of the one before.")
+    ] = False,
     dry_run: DryRun = False,
     json_: Json = False,
 ) -> None:
@@ -100,7 +103,7 @@ def install_(
             raise InvalidInput("no model server is known", "--models-url")
         async with at.dashboards(dashboards_url) as (dashboards, objects):
             refused = await dashboards.taken(objects) if dashboards else []
-            end = await install(at.cluster, at.facts, plan, told, dry_run=dry_run, refused=refused)
+            end = await install(at.cluster, at.facts, plan, told, dry_run=dry_run, refused=refused, supersede=supersede)
             if dashboards:
                 await dashboards.install(objects, told, dry_run=dry_run)
         skipped = dict(end.skipped) | ({} if dashboards_url else {"Dashboards objects": "no --dashboards-url"})
@@ -194,7 +197,9 @@ class _Place:
         served = await read_served(self.models_url, self.settings.models.api_key)
         alias = self.settings.opensearch.alias
         texts = None if judged is None else await self._judged(judged, judged_index or alias)
-        return make_plan(served, self.facts.components, alias=alias, repository=repository, judged=texts)
+        return make_plan(
+            served, self.facts.components, alias=alias, repository=repository, judged=texts, compared=judged_index
+        )
 
     async def _judged(self, path: Path, index: str) -> JudgedTexts:
         from evaluation.judged import load_judged

@@ -52,7 +52,8 @@ _RELEVANCE = {"query_sets": "query_set", "judgments": "judgment", "search_config
 class FakeOpenSearch:
     """One cluster. `forbidden`: (method, path prefix) that our user may not; `broken`: those answered 500.
 
-    `nonsense`: the path whose answers are JSON of another shape. `held`: document id -> path, of any index.
+    `nonsense`: the path whose answers are JSON of another shape. `held`: document id -> path, of any index. `indexes`:
+    name -> what its mapping records of how it was made.
     """
 
     version: str = "3.6.0"
@@ -66,6 +67,7 @@ class FakeOpenSearch:
     writes: list[str] = field(default_factory=list)
     secrets: list[Any] = field(default_factory=list)
     held: dict[str, str] = field(default_factory=dict)
+    indexes: dict[str, dict[str, Any]] = field(default_factory=dict)
     blocked: dict[str, Any] = field(default_factory=dict)
     nonsense: str = "/nowhere"
     _number: int = 0
@@ -144,8 +146,10 @@ class FakeOpenSearch:
                     self.settings[scope][name] = value if isinstance(value, list) else str(value).lower()
         return web.json_response({"acknowledged": True, **self.settings})
 
-    async def mapping(self, _: web.Request) -> web.Response:
-        return web.json_response({})
+    async def mapping(self, request: web.Request) -> web.Response:
+        named = request.match_info["index"].split(",")
+        found = {name: meta for name, meta in self.indexes.items() if any(fnmatchcase(name, one) for one in named)}
+        return web.json_response({name: {"mappings": {"_meta": meta}} for name, meta in found.items()})
 
     async def search_documents(self, request: web.Request) -> web.Response:
         """Find what is held of the paths asked for: `held` is document id -> path."""

@@ -31,12 +31,14 @@ KEPT_BY_ML = ("connector", "model", "model_group")
 EVERYTHING = {"query": {"match_all": {}}, "size": 1000}
 
 
-async def apply(cluster: Cluster, served: ServedModels, *, dry_run: bool = False) -> tuple[list[Outcome], Installed]:
+async def apply(
+    cluster: Cluster, served: ServedModels, *, dry_run: bool = False, supersede: bool = False
+) -> tuple[list[Outcome], Installed]:
     """Install, and return what was told."""
     told: list[Outcome] = []
     facts = await read_facts(cluster)
     plan = make_plan(served, facts.components, alias=ALIAS)
-    return told, await install(cluster, facts, plan, told.append, dry_run=dry_run)
+    return told, await install(cluster, facts, plan, told.append, dry_run=dry_run, supersede=supersede)
 
 
 async def take_back(cluster: Cluster) -> list[Outcome]:

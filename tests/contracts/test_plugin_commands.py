@@ -114,6 +114,23 @@ async def test_errors_exit_as_in_the_other_commands(fake: FakeOpenSearch, models
     assert fake.writes == ["PUT /_component_template/shirabe-plugin"] or fake.writes == []
 
 
+async def test_an_index_of_another_model_is_superseded_only_when_told_to(
+    fake: FakeOpenSearch, models: StoppableModels
+) -> None:
+    at = ("--url", fake.url, "--username", USER, "--models-url", models.url)
+    fake.indexes = {"shirabe-text-faq": {"model": "acme/m3", "model_revision": "r1", "dim": 8}}
+    result = await ran("install", *at)
+    assert result.exit_code == 2 and fake.writes == []
+    for said in ("nothing was changed", "shirabe-text-faq holds vectors of acme/m3 at revision r1", "--supersede"):
+        assert said in " ".join(result.stderr.split())
+    code, status = await answered("status", *at)
+    assert code == 1 and "shirabe-text-faq" in status["conflicts"][0]
+    code, answer = await answered("install", *at, "--supersede")
+    assert code == 0 and "shirabe-text-faq" in answer["advice"][0]
+    code, status = await answered("status", *at)
+    assert code == 0 and "shirabe-text-faq" in status["advice"][0]
+
+
 async def test_what_was_done_before_an_error_is_told(fake: FakeOpenSearch, models: StoppableModels) -> None:
     fake.broken = {("PUT", "/_index_template")}
     code, answer = await answered("install", "--url", fake.url, "--username", USER, "--models-url", models.url)

@@ -22,8 +22,10 @@ from opensearch.plugin.relevance import JudgedTexts
 from opensearch.plugin.remove import remove
 from opensearch.plugin.served import ServedModels
 from opensearch.plugin.status import read_status
+from opensearch.store import open_store
 from shirabe.errors import Forbidden, InvalidInput, Unavailable
 from shirabe.settings import OpenSearchSettings
+from shirabe.types import ModelInfo
 
 KEY = "a-key-that-nobody-may-read"
 SERVED = ServedModels(
@@ -170,6 +172,20 @@ async def test_an_older_or_another_engine_is_refused(
     assert fake.writes == []
     status = await read_status(cluster, await read_facts(cluster), None)
     assert not status.whole and "needs OpenSearch >= 3.6" in status.conflicts[0]
+
+
+async def test_nor_does_the_store_use_one_or_one_that_does_not_know_us(fake: FakeOpenSearch) -> None:
+    settings, model = OpenSearchSettings(url=fake.url, timeout_s=5.0), ModelInfo("acme/m3", "r1", 8, 512)
+    with pytest.raises(Unavailable, match="refused our credentials"):
+        await open_store(settings, model)
+    known = settings.model_copy(update={"username": USER, "password": SecretStr(PASSWORD)})
+    fake.distribution, fake.version = "opensearch", "3.5.0"
+    with pytest.raises(InvalidInput, match=r"this is opensearch 3.5.0; needs .* >= 3.6"):
+        await open_store(known, model)
+    fake.version, fake.forbidden = "3.6.0", {("GET", "/_cat"), ("GET", "/_alias")}
+    with pytest.raises(Unavailable, match=r"refused our credentials.*no permissions"):
+        await open_store(known, model)
+    assert fake.writes == []
 
 
 @pytest.mark.parametrize(

@@ -103,23 +103,59 @@ async def test_settings_that_were_there_come_back_and_what_others_add_meanwhile_
         await http.put("/_cluster/settings", json={"persistent": {TRUSTED: None, PRIVATE_IP: None}})
 
 
-async def test_another_revision_makes_new_models_and_says_that_a_reindex_is_due(
-    cluster: Cluster, served: ServedModels, http: httpx.AsyncClient
+async def test_pipelines_do_not_move_away_from_an_index_of_another_model_unless_told_to(
+    cluster: Cluster, served: ServedModels, http: httpx.AsyncClient, opensearch_url: str
 ) -> None:
+    tomorrow = replace(served, revision="of-tomorrow", reranker_revision="of-tomorrow")
     await apply(cluster, served)
-    before = (await http.get("/_ingest/pipeline/shirabe-text")).json()["shirabe-text"]
     async with put(http, "/shirabe-text-old", {}):
-        told, end = await apply(cluster, replace(served, revision="of-tomorrow", reranker_revision="of-tomorrow"))
+        assert (await http.put("/shirabe-text-old/_doc/1?refresh=true", json={"text": "注文を取り消す"})).is_success
+        vectors = (await http.get("/shirabe-text-old/_doc/1")).json()["_source"]
+        before = await state_of(opensearch_url)
+        said = f"shirabe-text-old holds vectors of {served.name} at revision {served.revision}"
+        with pytest.raises(InvalidInput, match=f"nothing was changed: {said}.*at of-tomorrow.*--supersede"):
+            await apply(cluster, tomorrow)
+        assert await state_of(opensearch_url) == before
+        facts = await read_facts(cluster)
+        status = await read_status(cluster, facts, make_plan(tomorrow, facts.components, alias="shirabe-chunks"))
+        assert not status.whole and said in status.conflicts[0]
+
+        told, end = await apply(cluster, tomorrow, supersede=True)
         done = {(one.kind, one.name): one.done for one in told if one.done != "kept"}
         assert done["model", "shirabe-dense-passage"] == "made"
         assert done["ingest pipeline", "shirabe-text"] == "changed"
         assert [one.name for one in told if one.done == "kept" and one.kind == "model"]
-        assert len(end.advice) == 1 and "shirabe-text-old" in end.advice[0] and served.revision in end.advice[0]
-        after = (await http.get("/_ingest/pipeline/shirabe-text")).json()["shirabe-text"]
-        assert after != before
+        assert len(end.advice) == 1 and said in end.advice[0]
+        again, _ = await apply(cluster, tomorrow)
+        assert {one.done for one in again} <= {"unchanged", "kept"}, "told once, it is not asked again"
         # The server still has the old weights: it refuses, and no vector of another space gets in.
-        refused = await http.put("/shirabe-text-old/_doc/1", json={"text": "注文を取り消す"})
+        refused = await http.put("/shirabe-text-old/_doc/2", json={"text": "注文を取り消す"})
         assert refused.status_code == 400 and "of-tomorrow" in refused.text
+
+        # Whoever makes vectors in another way is refused too, by name; what has none is let in.
+        by_hand = "/shirabe-text-old/_doc/3?pipeline=_none"
+        for name in ("dense", "sparse"):
+            refused = await http.put(by_hand, json={name: vectors[name]})
+            assert refused.status_code == 500, refused.text
+            assert f"for vectors of {served.name} at revision {served.revision}" in refused.text
+            assert "at revision of-tomorrow" in refused.text
+        assert (await http.put(by_hand, json={"text": "words only"})).is_success
+        async with put(http, "/shirabe-text-new", {}):
+            assert (await http.put("/shirabe-text-new/_doc/1?pipeline=_none", json=vectors)).is_success
+
+        # The model of before is served again: its indexes take vectors, those of the other one do not.
+        await apply(cluster, served, supersede=True)
+        assert (await http.put("/shirabe-text-old/_doc/2", json={"text": "注文を取り消す"})).is_success
+
+
+async def test_the_facade_s_index_of_another_model_is_told(
+    cluster: Cluster, served: ServedModels, http: httpx.AsyncClient
+) -> None:
+    meta = {"model": "acme/m3", "model_revision": "r1"}
+    aliased = {"mappings": {"_meta": meta}, "aliases": {"shirabe-chunks": {}}}
+    async with put(http, "/of-the-facade-000001", aliased):
+        _, end = await apply(cluster, served)
+        assert len(end.advice) == 1 and end.advice[0].startswith("of-the-facade-000001 holds vectors of acme/m3")
 
 
 async def test_what_somebody_changed_by_hand_is_mended(

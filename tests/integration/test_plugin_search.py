@@ -20,9 +20,8 @@ from api.rerank import LateWeights
 from api.search import SearchPath
 from opensearch.plugin.cluster import Cluster
 from opensearch.plugin.judged import judged_texts
-from opensearch.plugin.relevance import SEARCH_TEXT, lexical_query, relevance
+from opensearch.plugin.relevance import SEARCH_TEXT, configurations, lexical_query
 from opensearch.plugin.served import read_served
-from opensearch.plugin.shelves import SEARCH_CONFIGURATION
 from opensearch.store import OpenSearchStore, open_store
 from ray_app.client import ModelClient
 from shirabe.settings import SearchSettings, Settings
@@ -239,11 +238,10 @@ async def test_search_configurations_run_on_the_facade_s_own_index_and_find_what
     judged = await judged_texts(both.cluster, both.alias, [(question, ["0003", "0007"]) for question in QUESTIONS])
     held = {ident for idents in judged.ratings.values() for ident in idents}
     assert len(held) == 2 and not judged.left_out
-    things = relevance(await read_served(models_url, None), judged)
-    configurations = [thing.body for thing in things if thing.shelf is SEARCH_CONFIGURATION]
-    assert len(configurations) == 4
+    things = configurations(await read_served(models_url, None), both.alias)
+    assert len(things) == 4
     async with AsyncOpenSearch(hosts=[opensearch_url], timeout=60) as client:
-        for body in configurations:
+        for body in (thing.body for thing in things):
             # What the workbench does: the text takes the placeholder's place in the string.
             query = json.loads(body["query"].replace(SEARCH_TEXT, QUESTIONS[1]))
             params = {"search_pipeline": body["searchPipeline"]} if body["searchPipeline"] else {}

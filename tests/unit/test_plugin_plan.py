@@ -26,11 +26,12 @@ from opensearch.plugin.change import (
 )
 from opensearch.plugin.conflicts import overlap
 from opensearch.plugin.facts import Facts
+from opensearch.plugin.guards import closed_guards, guard
 from opensearch.plugin.marks import PREFIX, agrees, described, digest, is_ours
 from opensearch.plugin.plan import make_plan, record_read, record_thing
 from opensearch.plugin.relevance import JudgedTexts, lexical_query, takes
 from opensearch.plugin.served import ServedModels
-from opensearch.plugin.shelves import CONNECTOR, MODEL, SHELVES, Thing
+from opensearch.plugin.shelves import CONNECTOR, MODEL, SHELVES, Found, Thing
 from shirabe.errors import InvalidInput
 
 EVERY = ("opensearch-ml", "opensearch-security", "opensearch-index-management", "opensearch-search-relevance")
@@ -95,6 +96,34 @@ def test_a_model_of_fewer_outputs_gets_what_it_has() -> None:
     assert plan.skipped["reranking"] == "the model server has no reranker"
     text = json.dumps([thing.body for thing in plan.things], default=str)
     assert "sparse_encoding" not in text and "rank_features" not in text
+
+
+def test_without_judged_queries_the_ways_of_searching_are_there_to_be_compared() -> None:
+    plan = make_plan(SERVED, EVERY, alias="shirabe-chunks")
+    made = [thing for thing in plan.things if thing.shelf.needs == "opensearch-search-relevance"]
+    assert [thing.name for thing in made] == ["shirabe-lexical", "shirabe-norm", "shirabe-rrf", "shirabe-rrf-rerank"]
+    assert plan.fills_workbench and plan.skipped["query sets and judgments"] == "no judged queries were given"
+    for thing in made:
+        assert thing.body["index"] == "shirabe-chunks" and "%SearchText%" in thing.body["query"]
+    elsewhere = make_plan(SERVED, EVERY, alias="shirabe-chunks", compared="shirabe-text-faq")
+    assert {thing.body.get("index") for thing in elsewhere.things} == {None, "shirabe-text-faq"}
+
+
+def test_a_guard_lets_the_vectors_of_its_model_in_until_another_one_is_served() -> None:
+    mine = guard(SERVED)
+    template = next(thing for (shelf, _), thing in things().items() if shelf == "index template")
+    assert template.body["template"]["settings"]["index"]["final_pipeline"] == mine.name
+    assert ("ingest pipeline", mine.name) in things() and mine.body["processors"] == []
+    theirs = Found("shirabe-model-x", "shirabe-model-x", {}, "of another team", {})
+    there = [Found(mine.name, mine.name, mine.body, mine.body["description"], {}), theirs]
+    assert closed_guards(there, SERVED) == []
+    for other in (replace(SERVED, revision="r9"), replace(SERVED, name="acme/m4"), replace(SERVED, dim=16)):
+        [closed] = closed_guards(there, other)
+        assert (closed.name, closed.body["description"]) == (mine.name, mine.body["description"])
+        [refusal] = closed.body["processors"]
+        assert "ctx.chunk_sparse != null" in refusal["fail"]["if"]
+        said = refusal["fail"]["message"]
+        assert "vectors of acme/m3 at revision r1" in said and f"{other.name} at revision {other.revision}" in said
 
 
 def test_the_facade_s_index_is_never_taken_for_one_of_the_template_s() -> None:

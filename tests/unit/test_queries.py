@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from opensearch.filters import FILTER_FIELDS, acl_filter, query_filters
 from opensearch.lexical import DEFAULT_WEIGHTS, lexical_clause, searched_text
 from opensearch.queries import (
-    LEGS,
     MAX_QUERY_FEATURES,
     document_body,
     fetch_body,
@@ -22,6 +21,7 @@ from opensearch.queries import (
     versions_body,
 )
 from shirabe.errors import InvalidInput
+from shirabe.legs import LEGS
 from shirabe.types import Embedding, Principal, Query
 
 VECTOR = np.ones(4, dtype=np.float32)
@@ -30,7 +30,7 @@ KEYWORDS = {
     "match", "boost", "terms", "term", "prefix", "value", "ids", "values", "knn", "dense", "vector", "k",
     "method_parameters", "ef_search", "rank_feature", "linear", "match_none", "highlight", "encoder", "fields",
     "number_of_fragments", "fragment_size", "highlight_query", "docvalue_fields", "track_total_hits", "_source",
-    "public", "acl", "version_key", "ordinal", "doc_id", "chunk_id",
+    "stored_fields", "public", "acl", "version_key", "ordinal", "doc_id", "chunk_id",
 }  # fmt: skip
 SUB_FIELDS = {weight.field for weight in DEFAULT_WEIGHTS.fields}
 
@@ -110,6 +110,33 @@ def test_the_acl_of_somebody_adds_their_names() -> None:
     }
 
 
+def fulfils(document: dict[str, list[Any]], clause: dict[str, Any]) -> bool:
+    """Tell what the engine would of a document and a clause of the ACL."""
+    ((kind, said),) = clause.items()
+    if kind == "exists":
+        return bool(document.get(said["field"]))
+    if kind in ("term", "terms"):
+        ((field, wanted),) = said.items()
+        return not set(document.get(field, [])).isdisjoint(wanted if kind == "terms" else [wanted])
+    assert kind == "bool" and set(said) <= {"filter", "should", "must_not", "minimum_should_match"}
+    return (
+        all(fulfils(document, one) for one in said.get("filter", []))
+        and not any(fulfils(document, one) for one in said.get("must_not", []))
+        and ("should" not in said or any(fulfils(document, one) for one in said["should"]))
+    )
+
+
+@given(st.lists(st.sampled_from("abc")), st.sampled_from([[True], [False], []]), st.lists(st.sampled_from("abc")))
+def test_the_acl_said_either_way_shows_the_same(named: list[str], public: list[bool], asking: list[str]) -> None:
+    document: dict[str, list[Any]] = {"public": public, "acl": named}
+    one, other = (acl_filter(Principal(tuple(asking)), all_public=way) for way in (False, True))
+    assert fulfils(document, one) == (public == [True] or bool(set(named) & set(asking)))
+    # Nothing is written without saying whether it is public; if it were, the other way would show it to nobody.
+    assert fulfils(document, other) == (fulfils(document, one) and public != [])
+    if not asking:
+        assert other["bool"]["must_not"] == [{"bool": {"filter": [{"term": {"public": False}}]}}]
+
+
 def test_a_path_is_exact_or_a_prefix() -> None:
     query = Query("x", filters={"path": ("docs/*", "README.md"), "lang": ("ja*",)})
     assert query_filters(query)[1:] == [
@@ -187,6 +214,7 @@ def test_an_unknown_leg_is_refused() -> None:
 def test_legs_ask_for_ids_and_scores_only() -> None:
     for body in leg_bodies(Query("x"), LEGS, Embedding(dense=VECTOR, sparse={1: 1.0}), 5).values():
         assert body["_source"] is False
+        assert (body["stored_fields"], body["docvalue_fields"]) == ("_none_", ["chunk_id"])
         assert body["size"] == 5
 
 
