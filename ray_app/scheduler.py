@@ -1,8 +1,8 @@
 """Batches by tokens, not by requests: many callers' texts through three stages, each in a thread of its own.
 
 Queries overtake passages; a batch of passages is small enough that a query never waits long for one; a full queue is an
-answer (`Overloaded`), not a wait; when a stage dies every caller gets the error. A batch that is too large for the
-memory is halved; only a text that is too large by itself fails.
+answer (`Overloaded`), not a wait, and passages never fill it for queries; when a stage dies every caller gets the
+error. A batch that is too large for the memory is halved; only a text that is too large by itself fails.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MEMORY_WAIT_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Token counts: `query_batch` and `passage_batch` bound one forward pass, `queue` what may wait.
+    """Token counts: `query_batch` and `passage_batch` bound one forward pass, `queue` what may wait before a request.
 
     `wait_s` bounds it too: what would have to wait longer, at the speed of late, would be given up by its caller.
     """
@@ -73,7 +73,7 @@ class Scheduler(Generic[_Raw, _Row]):
         self._planned: deque[list[Item[_Row]]] = deque()
         self._requests: set[Request[_Row]] = set()
         self._query_run = 0
-        self._queued = 0
+        self._queued: dict[Lane, int] = {"query": 0, "passage": 0}
         self._tokens_s = _FIRST_GUESS_TOKENS_S
         self._arrived = asyncio.Event()
         self._failure: ShirabeError | None = None
@@ -86,7 +86,7 @@ class Scheduler(Generic[_Raw, _Row]):
     @property
     def queued_tokens(self) -> int:
         """Tokens that wait or run; an upper bound for texts that are not tokenised yet."""
-        return self._queued
+        return sum(self._queued.values())
 
     def start(self) -> None:
         """Start taking batches."""
@@ -120,14 +120,14 @@ class Scheduler(Generic[_Raw, _Row]):
         Raises: Overloaded when the queue is full or the memory, Unavailable when a stage died, what `prepare` raises.
         """
         self.check()
-        with self._room(most_tokens):
+        with self._room(most_tokens, lane):
             prepared = await asyncio.get_running_loop().run_in_executor(self._pre_threads[lane], prepare)
         self.check()
         answer: asyncio.Future[list[_Row]] = asyncio.get_running_loop().create_future()
         request = Request(outputs, lane, len(prepared), answer)
         tokens = sum(map(len, prepared))
         self._requests.add(request)
-        self._hold(tokens)
+        self._hold(tokens, lane)
         try:
             self._lanes[lane].extend(Item(request, index, ids) for index, ids in enumerate(prepared))
             self._arrived.set()
@@ -135,27 +135,25 @@ class Scheduler(Generic[_Raw, _Row]):
         finally:
             # The rest of a request whose caller has gone is dropped when its batch is made.
             self._requests.discard(request)
-            self._hold(-tokens)
+            self._hold(-tokens, lane)
 
     @contextmanager
-    def _room(self, tokens: int) -> Iterator[None]:
+    def _room(self, tokens: int, lane: Lane) -> Iterator[None]:
+        # What a query overtakes it does not wait for.
+        ahead = self._queued["query"] if lane == "query" else self.queued_tokens
         # A request larger than the queue runs when nothing else waits: refusing it would be for ever.
-        too_many = self._queued + tokens > self._limits.queue
-        if self._queued and (too_many or self._queued > self._limits.wait_s * self._tokens_s):
+        if ahead and (ahead + tokens > self._limits.queue or ahead > self._limits.wait_s * self._tokens_s):
             self._observer.rejected()
-            raise Overloaded("the model's queue is full", retry_after_s=self._drain_s())
-        self._hold(tokens)
+            raise Overloaded("the model's queue is full", retry_after_s=min(max(ahead / self._tokens_s / 2, 0.1), 30.0))
+        self._hold(tokens, lane)
         try:
             yield
         finally:
-            self._hold(-tokens)
+            self._hold(-tokens, lane)
 
-    def _hold(self, tokens: int) -> None:
-        self._queued += tokens
-        self._observer.queued(self._queued)
-
-    def _drain_s(self) -> float:
-        return min(max(self._queued / self._tokens_s / 2, 0.1), 30.0)
+    def _hold(self, tokens: int, lane: Lane) -> None:
+        self._queued[lane] += tokens
+        self._observer.queued(self.queued_tokens)
 
     async def _run(self) -> None:
         """Take batches for ever: while one is in the forward pass, the one before it is in post-processing."""

@@ -205,6 +205,24 @@ async def test_a_full_queue_is_an_answer() -> None:
         assert scheduler.queued_tokens == 0
 
 
+async def test_passages_never_fill_the_queue_for_queries() -> None:
+    model = FakeModel()
+    model.gate.clear()
+    async with running(model, queue=100) as scheduler:
+        first = submit(scheduler, [text(0, 60)], "passage")
+        await model.in_forward()
+        second = submit(scheduler, [text(1, 40)], "passage")
+        await until(lambda: waiting(scheduler, "passage") == 1)
+        query = submit(scheduler, [text(2, 80)], "query")
+        await until(lambda: waiting(scheduler, "query") == 1)
+        lanes: tuple[Lane, ...] = ("passage", "query")
+        for lane in lanes:
+            with pytest.raises(Overloaded):
+                await submit(scheduler, [text(3, 30)], lane)
+        model.gate.set()
+        assert [await first, await second, await query] == [[0], [1], [2]]
+
+
 async def test_what_would_wait_too_long_is_refused_though_the_queue_has_room() -> None:
     model = FakeModel()
     model.gate.clear()
@@ -214,10 +232,10 @@ async def test_what_would_wait_too_long_is_refused_though_the_queue_has_room() -
         first = submit(scheduler, [text(0, 60)], "passage")
         await model.in_forward()
         with pytest.raises(Overloaded):
-            await submit(scheduler, [text(1, 5)], "query")
+            await submit(scheduler, [text(1, 5)], "passage")
         scheduler.reconfigure(Limits(query_batch=100, passage_batch=100, queue=10_000, wait_s=0.1))
-        second = submit(scheduler, [text(1, 5)], "query")
-        await until(lambda: waiting(scheduler, "query") == 1)
+        second = submit(scheduler, [text(1, 5)], "passage")
+        await until(lambda: waiting(scheduler, "passage") == 1)
         model.gate.set()
         assert [await first, await second] == [[0], [1]]
 
