@@ -103,7 +103,8 @@ def analysis(user_dictionary: Sequence[str] = ()) -> dict[str, Any]:
                 "patterns": [f"({_WORD})", r"([A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+)"],
             },
             "joined_too": {
-                "type": "word_delimiter",
+                "type": "word_delimiter_graph",
+                "adjust_offsets": False,  # a name begins where its token does, or the index refuses the document
                 **dict.fromkeys(("generate_word_parts", "generate_number_parts"), False),
                 **dict.fromkeys(("split_on_case_change", "split_on_numerics", "stem_english_possessive"), False),
                 "catenate_all": True,
