@@ -37,7 +37,7 @@ _INNER_OKURIGANA = r"[いきぎしちみびりえけげせてねべめれ](?<=\p
 
 # Java looks the script of each character up in a table: what can be told without is asked first, or by ranges.
 _JAPANESE = r"\u2e80-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\x{20000}-\x{3ffff}"
-_WORD = r"[A-Za-z0-9_]+"
+_WORD = r"[A-Za-z0-9_]++"
 _LATIN_WORD = r"[A-Za-z0-9\p{IsLatin}\p{N}]+(?:['’][A-Za-z\p{IsLatin}]+)?"
 
 
@@ -82,7 +82,8 @@ def analysis(user_dictionary: Sequence[str] = ()) -> dict[str, Any]:
                 **rules,
             },
             "latin_words": {"type": "pattern", "pattern": _LATIN_WORD, "group": 0},
-            "code_words": {"type": "pattern", "pattern": rf"{_WORD}(?:[./:{{}}\-]+{_WORD})*", "group": 0},
+            # Possessive throughout: giving back would take a stack frame a name, and a stack that overflows ends the node.
+            "code_words": {"type": "pattern", "pattern": rf"{_WORD}(?:[./:{{}}\-]++{_WORD})*+", "group": 0},
         },
         "filter": {
             # The rest of what the tokenizer finds keeps its own type, Hangul too, and is left out by it.
