@@ -82,7 +82,7 @@ def analysis(user_dictionary: Sequence[str] = ()) -> dict[str, Any]:
                 **rules,
             },
             "latin_words": {"type": "pattern", "pattern": _LATIN_WORD, "group": 0},
-            # Possessive throughout: giving back would take a stack frame a name, and a stack that overflows ends the node.
+            # Possessive: giving back would take a stack frame a name, and a stack that overflows ends the node.
             "code_words": {"type": "pattern", "pattern": rf"{_WORD}(?:[./:{{}}\-]++{_WORD})*+", "group": 0},
         },
         "filter": {
