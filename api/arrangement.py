@@ -79,7 +79,8 @@ def diverse(ranked: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
 
     A prose document is one answer, shown by its best chunk; code, operations and records answer apart, to a limit. A
     unit that was cut in parts (`meta["unit"]`, an operation with a long body) is one answer too, and so is what stands
-    word for word in several versions of a repository, or copies of a page.
+    word for word in several documents. The branches and tags of a repository share what a document may have: ten
+    releases of a page are no ten answers.
     """
     seen: Counter[str] = Counter()
     units: set[tuple[str, str]] = set()
@@ -88,16 +89,24 @@ def diverse(ranked: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
     overflow: list[Ranked] = []
     for item in ranked:
         chunk = item.stored.chunk
-        unit = (chunk.doc_id, str(chunk.meta.get("unit") or chunk.chunk_id))
+        document = _document(item.stored)
+        unit = (document, str(chunk.meta.get("unit") or chunk.chunk_id))
         share = HITS_PER_PROSE_DOCUMENT if chunk.kind in PROSE_KINDS else HITS_PER_DOCUMENT
-        if seen[chunk.doc_id] < share and unit not in units and chunk.content_hash not in texts:
+        if seen[document] < share and unit not in units and chunk.content_hash not in texts:
             first.append(item)
-            seen[chunk.doc_id] += 1
+            seen[document] += 1
         else:
             overflow.append(item)
         units.add(unit)
         texts.add(chunk.content_hash)
     return first, overflow
+
+
+def _document(stored: Stored) -> str:
+    """Return a key that the versions of one file in a repository share."""
+    version = str(stored.chunk.meta.get("version", ""))
+    path = stored.path.removeprefix(f"{version}:") if version else stored.path
+    return f"{stored.source_id}:{path}"
 
 
 def page_keys(ranked: Sequence[Ranked]) -> list[str]:

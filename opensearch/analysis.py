@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-ANALYZER_VERSION = "4"
+ANALYZER_VERSION = "5"
 """Recorded in every index generation; raise it with any change to the terms below, or to the fields they are in."""
 
 KUROMOJI = "shirabe_kuromoji"
@@ -33,10 +33,12 @@ _COMPOSED_BLOCKS = (range(0x00C0, 0x0180), range(0x3040, 0x3100))  # accented La
 _VOICING_MARKS = {"\u3099": "\uff9e", "\u309a": "\uff9f"}  # combining mark -> its half-width form
 
 # 取り消し, 取消し and 取消 share 取消 when what is written between the verbs of a compound is left out; no particle is.
-_INNER_OKURIGANA = r"(?<=\p{IsHan})[いきぎしちみびりえけげせてねべめれ](?=\p{IsHan})"
+_INNER_OKURIGANA = r"[いきぎしちみびりえけげせてねべめれ](?<=\p{IsHan}.)(?=\p{IsHan})"
 
-_WORD = r"[A-Za-z0-9_]+"
-_LATIN_WORD = r"[\p{IsLatin}\p{N}]+(?:['’][\p{IsLatin}]+)?"
+# Java looks the script of each character up in a table: what can be told without is asked first, or by ranges.
+_JAPANESE = r"\u2e80-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\x{20000}-\x{3ffff}"
+_WORD = r"[A-Za-z0-9_]++"
+_LATIN_WORD = r"[A-Za-z0-9\p{IsLatin}\p{N}]+(?:['’][A-Za-z\p{IsLatin}]+)?"
 
 
 @cache
@@ -80,37 +82,34 @@ def analysis(user_dictionary: Sequence[str] = ()) -> dict[str, Any]:
                 **rules,
             },
             "latin_words": {"type": "pattern", "pattern": _LATIN_WORD, "group": 0},
-            "code_words": {"type": "pattern", "pattern": rf"{_WORD}(?:[./:{{}}\-]+{_WORD})*", "group": 0},
+            # Possessive: giving back would take a stack frame a name, and a stack that overflows ends the node.
+            "code_words": {"type": "pattern", "pattern": rf"{_WORD}(?:[./:{{}}\-]++{_WORD})*+", "group": 0},
         },
         "filter": {
-            "cjk_bigrams": {"type": "cjk_bigram"},
-            "cjk_only": {"type": "pattern_replace", "pattern": r"^[^\p{IsHan}\p{IsHiragana}\p{IsKatakana}ー々]+$"},
-            "not_empty": {"type": "length", "min": 1},
+            # The rest of what the tokenizer finds keeps its own type, Hangul too, and is left out by it.
+            "cjk_bigrams": {"type": "cjk_bigram", "ignored_scripts": ["hangul"]},
+            "only_bigrams": {"type": "keep_types", "types": ["<SINGLE>", "<DOUBLE>"]},
+            "cjk_only": {"type": "pattern_replace", "pattern": f"^[^{_JAPANESE}]+$"},
             "reading": {"type": "kuromoji_readingform", "use_romaji": False},
             # One syllable is the reading of too much.
             "syllables": {"type": "length", "min": 2},
             "english_possessive": {"type": "stemmer", "language": "possessive_english"},
             "english_stop": {"type": "stop", "stopwords": "_english_"},
             "english_stem": {"type": "stemmer", "language": "english"},
-            "segments": {"type": "pattern_capture", "preserve_original": False, "patterns": [f"({_WORD})"]},
-            "parts": {
-                "type": "pattern_capture",
-                "preserve_original": False,
-                "patterns": [r"([A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+)"],
-            },
-            "joined": {"type": "pattern_replace", "pattern": "[^A-Za-z0-9]+", "replacement": ""},
             # `client.getUserById` is found whole, by each name on its path, by the words of each name, and by names
             # written in another convention (order_id, orderId, order-id are all `orderid`).
-            "identifier_forms": {
-                "type": "multiplexer",
-                "filters": [
-                    "lowercase",
-                    "joined, lowercase",
-                    "segments, lowercase",
-                    "segments, joined, lowercase",
-                    "parts, lowercase",
-                ],
-                "preserve_original": False,
+            "names_and_words": {
+                "type": "pattern_capture",
+                "preserve_original": True,
+                "patterns": [f"({_WORD})", r"([A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+)"],
+            },
+            "joined_too": {
+                "type": "word_delimiter_graph",
+                "adjust_offsets": False,  # a name begins where its token does, or the index refuses the document
+                **dict.fromkeys(("generate_word_parts", "generate_number_parts"), False),
+                **dict.fromkeys(("split_on_case_change", "split_on_numerics", "stem_english_possessive"), False),
+                "catenate_all": True,
+                "preserve_original": True,
             },
         },
         "analyzer": {
@@ -124,15 +123,13 @@ def analysis(user_dictionary: Sequence[str] = ()) -> dict[str, Any]:
                 # Without it "the" alone makes any English text an answer to any English question.
                 "english_stop",
             ),
-            BIGRAM: _analyzer(
-                "standard", "lowercase", "cjk_bigrams", "cjk_only", "not_empty", before=["inner_okurigana"]
-            ),
+            BIGRAM: _analyzer("standard", "cjk_bigrams", "only_bigrams", before=["inner_okurigana"]),
             # 子ども and 子供, 行う and 行なう, ごみ and ゴミ sound alike.
             READING: _analyzer(
                 "kuromoji_search", "kuromoji_part_of_speech", "reading", "kuromoji_stemmer", "cjk_only", "syllables"
             ),
             ENGLISH: _analyzer("latin_words", "english_possessive", "lowercase", "english_stop", "english_stem"),
-            IDENTIFIERS: _analyzer("code_words", "identifier_forms", "not_empty"),
+            IDENTIFIERS: _analyzer("code_words", "names_and_words", "lowercase", "joined_too", "remove_duplicates"),
         },
     }
 

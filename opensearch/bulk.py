@@ -13,7 +13,7 @@ from opensearchpy import AsyncOpenSearch
 
 from opensearch.client import asking, reason_of
 from opensearch.documents import document_of
-from opensearch.smile import CONTENT_TYPE, SEPARATOR, encode, encoded_arrays
+from opensearch.smile import CONTENT_TYPE, SEPARATOR, encode, encoded_arrays, encoded_weights
 from shirabe.errors import Overloaded, PartialWrite
 from shirabe.types import Record
 
@@ -64,9 +64,10 @@ def upsert_actions(records: Sequence[Record], version: int, *, exact: bool = Tru
     Raises: InvalidInput for a vector that is not finite.
     """
     documents = [document_of(record, exact=exact) for record in records]
-    dense = [document for document in documents if "dense" in document]
-    for document, vector in zip(dense, encoded_arrays([document["dense"] for document in dense]), strict=True):
-        document["dense"] = vector
+    for field, encoded in (("dense", encoded_arrays), ("sparse", encoded_weights)):
+        having = [document for document in documents if field in document]
+        for document, value in zip(having, encoded([document[field] for document in having]), strict=True):
+            document[field] = value
     return [
         Action(record.chunk.chunk_id, _line({"index": _address(record.chunk.chunk_id, version)}) + _line(document))
         for record, document in zip(records, documents, strict=True)

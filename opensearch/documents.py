@@ -67,15 +67,13 @@ def document_of(record: Record, *, exact: bool = True) -> dict[str, Any]:
 
 def passage_weights(sparse: Mapping[int, float], most: int = MAX_FEATURES) -> dict[str, np.float32]:
     """Return the features to index: at `most` the heaviest, by the passage's whole weight, none at or below zero."""
-    tokens = np.fromiter(sparse.keys(), np.int64, len(sparse))
-    weights = np.fromiter(sparse.values(), np.float64, len(sparse))
-    scale = weights[weights > 0].sum() ** LENGTH_EXPONENT
-    heaviest = np.lexsort((tokens, -weights))[:most]
-    tokens, weights = tokens[heaviest], weights[heaviest]
+    positive = {token: weight for token, weight in sparse.items() if weight > 0}
+    scale = sum(positive.values()) ** LENGTH_EXPONENT
+    if len(positive) > most:
+        positive = dict(sorted(positive.items(), key=lambda item: (-item[1], item[0]))[:most])
     # What is positive may be too small, or nothing, in the engine's precision.
-    features = np.divide(weights, scale, where=weights > 0, out=np.zeros_like(weights)).astype(np.float32)
-    kept = features > SMALLEST_FEATURE
-    return dict(zip(map(str, tokens[kept].tolist()), features[kept], strict=True))
+    kept = {str(token): weight / scale for token, weight in positive.items() if weight > SMALLEST_FEATURE * scale}
+    return dict(zip(kept, np.array(list(kept.values()), np.float32), strict=True))
 
 
 def stored_of(hit: Mapping[str, Any], dim: int) -> Stored:

@@ -53,7 +53,24 @@ def encoded_arrays(arrays: Sequence[Floats]) -> list[Encoded]:
     return [Encoded(b"\xf8" + rows[start:end] + b"\xf9") for start, end in itertools.pairwise(ends)]
 
 
+def encoded_weights(mappings: Sequence[Mapping[str, np.float32]]) -> list[Encoded]:
+    """Return mappings to float32 as values, the numbers of all of them written together."""
+    numbers = itertools.chain.from_iterable(mapping.values() for mapping in mappings)
+    rows = _floats(np.fromiter(numbers, np.float32, sum(map(len, mappings)))).tobytes()
+    ends = itertools.count(_FLOAT_BYTES, _FLOAT_BYTES)
+    return [
+        Encoded(
+            b"\xfa"
+            + b"".join([_name(name) + rows[end - _FLOAT_BYTES : end] for name, end in zip(mapping, ends, strict=False)])
+            + b"\xfb"
+        )
+        for mapping in mappings
+    ]
+
+
 def _value(value: Any) -> bytes:
+    if isinstance(value, str):  # most are
+        return _text(value)
     if isinstance(value, Encoded):
         return value.data
     if isinstance(value, np.ndarray):
@@ -61,8 +78,6 @@ def _value(value: Any) -> bytes:
     if isinstance(value, np.float32):
         return _floats(np.array([value])).tobytes()
     match value:
-        case str():
-            return _text(value)
         case bool():
             return b"\x23" if value else b"\x22"
         case int():
@@ -80,10 +95,6 @@ def _value(value: Any) -> bytes:
 
 
 def _members(value: Mapping[str, Any]) -> bytes:
-    if value and all(type(item) is np.float32 for item in value.values()):
-        rows = _floats(np.fromiter(value.values(), np.float32, len(value))).tobytes()
-        ends = range(_FLOAT_BYTES, len(rows) + 1, _FLOAT_BYTES)
-        return b"".join([_name(name) + rows[end - _FLOAT_BYTES : end] for name, end in zip(value, ends, strict=True)])
     return b"".join([_name(name) + _value(item) for name, item in value.items()])
 
 

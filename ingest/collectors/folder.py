@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 from ingest.collectors.folder_tree import FileRead, FolderTree
-from ingest.collectors.openapi_gather import whole_in_folder
-from ingest.collectors.selection import content_digest, selection_of
+from ingest.collectors.openapi_gather import SUFFIXES, involved_in, whole_in_folder
+from ingest.collectors.selection import content_digest, reach_of, selection_of
 from shirabe.types import Change, Cursor, Delete, Document, Failure, Skip, Source, Upsert, document_id
 
 
@@ -22,10 +22,11 @@ class FolderCollector:
         self._source = source
         self._selection = selection_of(source.options, max_file_bytes)
         self._tree = FolderTree(source.location, self._selection)
+        self._reach = FolderTree(source.location, reach_of(source.options, max_file_bytes))
 
     async def head(self) -> Cursor:
         """Return the digest of the folder as it is now. Raises: NotFound, InvalidInput when it holds too many files."""
-        return Cursor(await asyncio.to_thread(lambda: self._tree.manifest(self._tree.listing())))
+        return Cursor(await asyncio.to_thread(lambda: self._tree.manifest(self._involved())))
 
     async def knows(self, cursor: Cursor) -> bool:
         """Tell whether nothing changed since the cursor; no older state is kept."""
@@ -51,6 +52,14 @@ class FolderCollector:
         if not self._selection.covers(path) or (self._tree.only and path != self._tree.only):
             return Delete(path)
         return await asyncio.to_thread(self._change, path)
+
+    def _involved(self) -> list[str]:
+        """Return the covered files, and where API descriptions may be among them those that these may refer to."""
+        covered = self._tree.listing()
+        chosen = self._source.options.get("include") or self._source.options.get("exclude")
+        if not chosen or not any(path.lower().endswith(SUFFIXES) for path in covered):
+            return covered
+        return sorted({*covered, *involved_in(self._reach)})
 
     def _hashes(self) -> dict[str, str]:
         read = ((path, self._read(path)) for path in self._tree.listing())

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 from ingest.collectors.folder_tree import FileRead, FolderTree
-from ingest.collectors.openapi_gather import DESCRIPTIONS, INVOLVED_SUFFIXES, SUFFIXES, whole_in_folder
-from ingest.collectors.selection import content_digest, selection_of
+from ingest.collectors.openapi_gather import DESCRIPTIONS, SUFFIXES, involved_in, whole_in_folder
+from ingest.collectors.selection import content_digest, reach_of, selection_of
 from ingest.openapi_files import has_file_refs
 from shirabe.types import Change, Cursor, Delete, Document, Failure, Skip, Source, Upsert, document_id
 
@@ -26,6 +26,7 @@ class OpenApiCollector:
         self._source = source
         self._selection = selection_of(source.options, max_file_bytes)
         self._tree = FolderTree(source.location, self._selection)
+        self._reach = FolderTree(source.location, reach_of(source.options, max_file_bytes))
 
     async def head(self) -> Cursor:
         """Return the digest of the files as they are now. Raises: NotFound, InvalidInput."""
@@ -62,7 +63,7 @@ class OpenApiCollector:
             read = self._tree.read(self._tree.only)
             if isinstance(read, FileRead) and not has_file_refs(read.content):
                 return [self._tree.only]
-        return [path for path in self._tree.listing(whole=True) if path.lower().endswith(INVOLVED_SUFFIXES)]
+        return involved_in(self._reach)
 
     def _roots(self) -> list[str]:
         if self._tree.only:

@@ -26,6 +26,14 @@ def is_spread(content: bytes, media_type: str) -> bool:
     return media_type in DESCRIPTIONS and has_file_refs(content)
 
 
+def involved_in(reach: FolderTree) -> list[str]:
+    """Return the files of a folder whose change may change a description in it; for a single file, of that around it.
+
+    Blocks; call it from a thread. Raises: NotFound, InvalidInput when there are too many.
+    """
+    return [path for path in reach.listing(whole=True) if path.lower().endswith(INVOLVED_SUFFIXES)]
+
+
 def whole_in_folder(tree: FolderTree, path: str, read: FileRead) -> FileRead | Failure:
     """Return a file as it was read; a description that is spread over files with all of them, and their last time.
 

@@ -146,6 +146,15 @@ def selection_of(options: Mapping[str, Any], max_file_bytes: int) -> Selection:
     return Selection(globs_option(options, "include"), exclude, max_file_bytes)
 
 
+def reach_of(options: Mapping[str, Any], max_file_bytes: int) -> Selection:
+    """Return the selection of what a document may refer to: the globs of a source choose documents, not their parts.
+
+    Raises: InvalidInput.
+    """
+    chosen = ("include", "exclude")
+    return selection_of({name: value for name, value in options.items() if name not in chosen}, max_file_bytes)
+
+
 def globs_option(options: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """Return an option that is a list of globs.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import uuid
 from collections.abc import AsyncIterator
@@ -89,6 +90,15 @@ async def test_the_longest_query_passes(opened: OpenSearchStore, name: str) -> N
     legs = await opened.legs(query, ["lexical", "dense", "sparse"], embedding, 10)
     assert [hit.chunk_id for hit in legs["dense"]] == [row.chunk.chunk_id]
     assert len(await opened.fetch([row.chunk.chunk_id], query, embedding)) == 1
+
+
+async def test_no_name_however_it_is_written_is_refused(opened: OpenSearchStore) -> None:
+    """The index refuses a document one of whose terms begins before the term that it has just seen."""
+    drawn = random.Random(0)
+    texts = ["".join(drawn.choices("aB1_./:{}- 注", k=60)) for _ in range(300)]
+    await opened.write([record(number, text) for number, text in enumerate([*texts, *LONG_QUERIES.values()])], [], 1)
+    await opened.refresh()
+    assert (await opened.health())["chunks"] == len(texts) + len(LONG_QUERIES)
 
 
 async def test_two_processes_that_start_at_once_share_one_generation(engine_settings: OpenSearchSettings) -> None:

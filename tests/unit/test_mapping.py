@@ -51,7 +51,7 @@ def test_unknown_fields_are_refused_and_the_build_is_recorded() -> None:
         "model_revision": "r1",
         "dim": 384,
         "chunker_version": "3",
-        "analyzer_version": "4",
+        "analyzer_version": "5",
     }
 
 

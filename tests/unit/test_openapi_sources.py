@@ -127,6 +127,32 @@ async def test_one_file_of_a_folder_may_refer_to_the_others(tmp_path: Path) -> N
     assert await collector.head() != head
 
 
+@pytest.mark.parametrize("globs", [{"include": ["api/api.yaml"]}, {"exclude": ["api/parts"]}])
+@pytest.mark.parametrize("kind", ["openapi", "folder", "git"])
+async def test_parts_that_are_no_documents_are_read_and_watched_all_the_same(
+    kind: str, globs: dict[str, list[str]], tmp_path: Path
+) -> None:
+    root = tmp_path / "source"
+    repository = Repository(root) if kind == "git" else None
+    write(root, FILES)
+    collector: Collector
+    if repository is not None:
+        repository.commit()
+        collector = GitCollector(Source("s", "git", str(root), options=globs), tmp_path / "state", 100_000)
+    elif kind == "folder":
+        collector = FolderCollector(Source("s", "markdown", str(root), options=globs), 100_000)
+    else:
+        collector = OpenApiCollector(Source("s", "openapi", str(root), options=globs), 100_000)
+    assert list(await everything(collector)) == ["api/api.yaml"]
+    first = await collector.head()
+    write(root, {"api/parts/item.yaml": ITEM.replace("size", "weight")})
+    if repository is not None:
+        repository.commit()
+    changes = await everything(collector, first)
+    assert list(changes) == ["api/api.yaml"]
+    assert "- weight (string)" in (await cut(changes["api/api.yaml"]))[2].text
+
+
 async def test_a_folder_of_many_documents(tmp_path: Path) -> None:
     write(
         tmp_path,

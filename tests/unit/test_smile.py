@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smile_reader import read
 
-from opensearch.smile import SEPARATOR, encode
+from opensearch.smile import SEPARATOR, encode, encoded_weights
 from shirabe.errors import InvalidInput
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
@@ -36,7 +36,8 @@ def test_vectors_keep_every_bit(values: list[float]) -> None:
 @given(st.dictionaries(TEXTS, st.floats(width=32, allow_nan=False), min_size=1, max_size=20), TEXTS)
 def test_features_keep_every_bit(features: dict[str, float], text: str) -> None:
     written = {name: np.float32(weight) for name, weight in features.items()}
-    assert read(encode({"sparse": written})) == {"sparse": features}
+    [alone, again] = encoded_weights([written, dict(reversed(written.items()))])
+    assert read(encode({"sparse": alone, "again": again})) == {"sparse": features, "again": features}
     mixed = {**written, "": text}
     assert read(encode({"mixed": mixed})) == {"mixed": {**features, "": text}}
 

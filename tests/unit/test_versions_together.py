@@ -118,10 +118,32 @@ def test_the_parts_of_one_operation_are_one_hit() -> None:
     assert [item.stored.chunk.ordinal for item in overflow] == [1, 3]
 
 
-def test_what_several_versions_have_word_for_word_is_one_hit() -> None:
-    rows = [stored(f"{ref}:guide.md", text) for ref, text in (("v2", "same"), ("v1", "same"), ("v0", "older"))]
-    # Their context is the page's, without the version.
+def test_what_several_documents_have_word_for_word_is_one_hit() -> None:
+    rows = [stored(path, text) for path, text in (("a.md", "same"), ("b.md", "same"), ("c.md", "other"))]
     same = [replace(row, chunk=replace(row.chunk, content_hash=digest(row.chunk.text))) for row in rows]
     first, overflow = diverse(ranked(*same))
-    assert paths(first) == ["v2:guide.md", "v0:guide.md"]
-    assert paths(overflow) == ["v1:guide.md"]
+    assert paths(first) == ["a.md", "c.md"]
+    assert paths(overflow) == ["b.md"]
+
+
+def of_version(version: str, path: str, text: str, **about: Any) -> Stored:
+    made = stored(f"{version}:{path}", text, **about)
+    return replace(made, chunk=replace(made.chunk, meta={"version": version}))
+
+
+def test_the_versions_of_a_page_in_a_repository_are_one_hit_and_the_others_come_after() -> None:
+    rows = [of_version(name, "docs/guide.md", f"of {name}") for name in ("v2", "release/1", "v0")]
+    first, overflow = diverse(ranked(*rows, of_version("v0", "docs/gone.md", "only then")))
+    assert paths(first) == ["v2:docs/guide.md", "v0:docs/gone.md"]
+    assert paths(overflow) == ["release/1:docs/guide.md", "v0:docs/guide.md"]
+
+
+def test_the_versions_of_a_file_of_code_share_its_three_hits() -> None:
+    rows = [of_version(f"v{n}", "a.py", f"def f(): {n}", kind="function", ordinal=n) for n in range(5)]
+    first, overflow = diverse(ranked(*rows))
+    assert (len(first), len(overflow)) == (3, 2)
+
+
+def test_the_same_path_in_two_sources_is_two_documents() -> None:
+    here, there = stored("guide.md", "here"), stored("guide.md", "there", source="wiki")
+    assert diverse(ranked(here, there))[1] == []
