@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from opensearchpy import AsyncOpenSearch
 
-from opensearch import queries, store
+from opensearch import queries, reader
 from opensearch.analysis import KUROMOJI
 from opensearch.code_search import CODE_FIELDS
 from opensearch.generations import answering_generation, current_name, generation_name
@@ -248,7 +248,7 @@ async def test_vectors_are_in_no_stored_field(opened: OpenSearchStore, client: A
 
 async def test_listings_go_on_past_one_page(opened: OpenSearchStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "PAGE_ROWS", 3)
-    monkeypatch.setattr(store, "PAGE_ROWS", 3)
+    monkeypatch.setattr(reader, "PAGE_ROWS", 3)
     rows = [record(number, f"文 {number}") for number in range(9)]
     await opened.write(rows, [], 1)
     await opened.refresh()
