@@ -4,7 +4,7 @@ from typing import Final
 
 from ingest.chunkers.structure import StructureChunker
 
-CHUNKER_VERSION: Final = "4"
+CHUNKER_VERSION: Final = "5"
 """Part of an index generation's identity: raised whenever the same document would give other chunks."""
 
 __all__ = ["CHUNKER_VERSION", "StructureChunker"]

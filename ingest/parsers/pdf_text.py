@@ -1,4 +1,4 @@
-"""The text of PDF pages as fragments with their places: the one file that knows the PDF library."""
+"""The text of PDF pages as fragments with their places; only this and `pdf_fonts` know the PDF library."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Final
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from ingest.parsers.pdf_fonts import use_box_fonts
 from ingest.parsers.pdf_layout import Fragment
 from shirabe.errors import InvalidInput
 
@@ -42,6 +43,7 @@ class PdfFile:
 
     def __init__(self, content: bytes) -> None:
         """Open a file. Raises: InvalidInput when it is protected or damaged."""
+        use_box_fonts()
         try:
             self._document = pypdfium2.PdfDocument(content)
         except pypdfium2.PdfiumError as error:

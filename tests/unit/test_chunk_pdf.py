@@ -122,6 +122,16 @@ def test_rows_of_a_table_stay_together() -> None:
     assert "\n".join(texts(drawn(draw))).split("\n") == [" ".join(row) for row in rows]
 
 
+@pytest.mark.parametrize("char", ["茶", "ｱ", "a", "한", "㌔"])
+def test_a_character_that_stands_alone_is_read_without_its_font(char: str) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont(MINCHO, 10)
+        canvas.drawString(50, 700, char)
+        canvas.drawString(50, 600, "受注は注文を受けること")
+
+    assert " ".join(texts(drawn(draw))).startswith(char)
+
+
 def test_headings_are_told_by_size_where_there_is_no_outline() -> None:
     story = [paragraph("受注管理の設計書", TITLE)]
     for chapter in range(1, 4):
