@@ -11,6 +11,9 @@ from torch import Tensor
 # oneDNN chooses its layout for about this many rows; other numbers work too.
 _TYPICAL_ROWS: Final = 256
 _INT8_MOST: Final = 127
+# States go in as unsigned numbers, shifted by this: VNNI multiplies unsigned with signed ones, and where both are
+# signed and there is no AMX, oneDNN falls back to a loop that takes a thousand times as long.
+_INT8_ZERO: Final = 128
 
 
 class Linear:
@@ -57,9 +60,10 @@ class Int8Linear:
     def __call__(self, states: Tensor) -> Tensor:
         """Return float32 (rows, out) for float32 (rows, in)."""
         scales = _scales(states)
-        quantised = (states * scales.reciprocal()).round_().to(torch.int8)
+        quantised = (states * scales.reciprocal()).round_().add_(_INT8_ZERO).to(torch.uint8)
         result: Tensor = torch.ops.onednn.qlinear_pointwise(
-            quantised, 1.0, 0, self._weight, self._scale, self._zero, None, 1.0, 0, torch.float32, "none", [], ""
+            *(quantised, 1.0, _INT8_ZERO, self._weight, self._scale, self._zero, None),
+            *(1.0, 0, torch.float32, "none", [], ""),
         )
         torch.addcmul(self._bias, result, scales, out=result)
         return F.gelu(result) if self._gelu else result
