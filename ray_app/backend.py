@@ -23,8 +23,11 @@ _SHORT_TOKENS: Final = 96
 class Transformer(Protocol):
     """An encoder without its heads."""
 
-    def forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Return the last layer's states, float32 (tokens, dim), for ids int64 (tokens,) of texts end to end."""
+    def forward(self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False) -> Tensor:
+        """Return the last layer's states, float32 (tokens, dim), for ids int64 (tokens,) of texts end to end.
+
+        first_only: only those of each text's first token, (texts, dim), which spares most of the last layer.
+        """
 
 
 class CpuTransformer:
@@ -34,10 +37,10 @@ class CpuTransformer:
         self._short = short
         self._long = long
 
-    def forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Return the last layer's states, float32 (tokens, dim), for ids int64 (tokens,) of texts end to end."""
+    def forward(self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False) -> Tensor:
+        """Return the last layer's states, float32 (tokens, dim), or those of the texts' first tokens, (texts, dim)."""
         is_short = len(lengths) * max(lengths) <= _SHORT_TOKENS
-        return (self._short if is_short else self._long).forward(ids, lengths)
+        return (self._short if is_short else self._long).forward(ids, lengths, first_only=first_only)
 
 
 def open_transformer(

@@ -94,8 +94,8 @@ class CrossEncoder:
     def encode_core(self, batch: Sequence[Ids]) -> Floats:
         """Return the pairs' logits, float32 (pairs,)."""
         lengths = [len(ids) for ids in batch]
-        states = self._transformer.forward(torch.from_numpy(np.concatenate(batch).astype(np.int64)), lengths)
-        first = states[torch.from_numpy(np.cumsum([0, *lengths[:-1]])).to(states.device)]
+        ids = torch.from_numpy(np.concatenate(batch).astype(np.int64))
+        first = self._transformer.forward(ids, lengths, first_only=True)
         logits: Floats = F.linear(torch.tanh(F.linear(first, *self._dense)), *self._out).squeeze(-1).cpu().numpy()
         return logits
 

@@ -52,23 +52,23 @@ class M3Encoder(TextEncoder):
         """Run the model over the texts of a batch and compute only what `outputs` need."""
         lengths = [len(ids) for ids in batch]
         packed = np.concatenate(batch)
-        states = self._transformer.forward(torch.from_numpy(packed.astype(np.int64)), lengths)
+        ids = torch.from_numpy(packed.astype(np.int64))
+        first_only = set(outputs) == {"dense"} and self.checkpoint.pooling == "cls"
+        states = self._transformer.forward(ids, lengths, first_only=first_only)
+        pooled = states if first_only else self._pooled(states, lengths)
         return Forward(
             ids=packed,
             lengths=np.array(lengths, np.int64),
-            dense=self._dense(states, lengths) if "dense" in outputs else None,
+            dense=F.normalize(pooled, dim=-1).cpu().numpy() if "dense" in outputs else None,
             weights=self._weights(states) if "sparse" in outputs else None,
             vectors=self._vectors(states) if "tokens" in outputs or "bits" in outputs else None,
         )
 
-    def _dense(self, states: Tensor, lengths: Sequence[int]) -> Floats:
+    def _pooled(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
         if self.checkpoint.pooling == "cls":
             starts = np.cumsum([0, *lengths[:-1]])
-            pooled = states[torch.from_numpy(starts).to(states.device)]
-        else:
-            pooled = torch.segment_reduce(states, "mean", lengths=torch.tensor(lengths, device=states.device), axis=0)
-        dense: Floats = F.normalize(pooled, dim=-1).cpu().numpy()
-        return dense
+            return states[torch.from_numpy(starts).to(states.device)]
+        return torch.segment_reduce(states, "mean", lengths=torch.tensor(lengths, device=states.device), axis=0)
 
     def _weights(self, states: Tensor) -> Floats:
         weights: Floats = torch.relu(F.linear(states, *self._heads["sparse"])).squeeze(-1).cpu().numpy()

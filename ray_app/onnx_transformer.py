@@ -28,8 +28,8 @@ class OnnxTransformer:
         self._session = onnxruntime.InferenceSession(encoder_graph(state), options, providers=["CPUExecutionProvider"])
 
     @torch.inference_mode()
-    def forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Return the last layer's states, float32 (tokens, dim).
+    def forward(self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False) -> Tensor:
+        """Return the last layer's states, float32 (tokens, dim), or those of the texts' first tokens, (texts, dim).
 
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
         """
@@ -43,5 +43,7 @@ class OnnxTransformer:
             for text, (start, end) in enumerate(pairwise(accumulate(lengths, initial=0))):
                 padded[text, : end - start] = packed[start:end]
         [states] = self._session.run(None, {STATES: padded, LENGTHS: np.asarray(lengths, np.int32)})
+        if first_only:
+            return torch.from_numpy(states[:, 0])
         rows = [states[text, :length] for text, length in enumerate(lengths)]
         return torch.from_numpy(rows[0] if texts == 1 else np.concatenate(rows))

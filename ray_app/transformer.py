@@ -87,26 +87,33 @@ class PackedTransformer:
         ]
 
     @torch.inference_mode()
-    def forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Return the last layer's states, float32 (tokens, dim).
+    def forward(self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False) -> Tensor:
+        """Return the last layer's states, float32 (tokens, dim), or those of the texts' first tokens, (texts, dim).
 
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
         """
+        texts, tokens = len(lengths), len(ids)
+        first = list(accumulate(lengths[:-1], initial=0)) if first_only else None
         if self._device.type != "cpu":
-            return self._forward(ids, lengths)
-        tokens = len(ids)
+            return self._forward(ids, lengths, first)
         filling = _filling(tokens)
         if filling:
             ids, lengths = F.pad(ids, (0, filling)), [*lengths, filling]
+        if first is not None:
+            first += [0] * _filling(texts)
         with one_thread() if tokens <= _ONE_THREAD_TOKENS else nullcontext():
-            return self._forward(ids, lengths)[:tokens]
+            return self._forward(ids, lengths, first)[: tokens if first is None else texts]
 
-    def _forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
+    def _forward(self, ids: Tensor, lengths: Sequence[int], first: Sequence[int] | None) -> Tensor:
         states = self._embeddings(ids, lengths)
         shape, epsilon = (self._architecture.dim,), self._architecture.epsilon
         attend = self._varlen_attention(lengths) if self._varlen else self._grouped_attention(lengths)
         for layer in self._layers:
             mixed = attend(layer.qkv(states))
+            if first is not None and layer is self._layers[-1]:
+                # Nothing after the last attention looks at other tokens than those that come out.
+                rows = torch.tensor(first, device=self._device)
+                states, mixed = states[rows], mixed[rows]
             states = F.layer_norm(states.add_(layer.attention(mixed)), shape, *layer.attention_norm, epsilon)
             states = F.layer_norm(states.add_(layer.down(layer.up(states))), shape, *layer.norm, epsilon)
         return states
@@ -144,9 +151,9 @@ class PackedTransformer:
         return attend
 
 
-def _filling(tokens: int) -> int:
-    """Return how many tokens to add, as one more text, to come to a number of tokens that comes often."""
-    return -tokens % (_FEW_STEP if tokens <= _FEW else _MANY_STEP)
+def _filling(rows: int) -> int:
+    """Return how many rows to add to come to a number of rows that comes often."""
+    return -rows % (_FEW_STEP if rows <= _FEW else _MANY_STEP)
 
 
 def _attention(qkv: Tensor, group: _Group, heads: int, dim: int) -> Tensor:

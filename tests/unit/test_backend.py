@@ -81,11 +81,11 @@ def test_onnx_agrees_with_torch_on_texts_of_many_lengths() -> None:
     assert difference < 1e-5
 
 
-@pytest.mark.parametrize(
-    "backend",
-    [packed(), pytest.param(packed(torch.int8), marks=VNNI), onnx()],
-    ids=["torch in fp32", "torch in int8", "onnx"],
-)
+BACKENDS = [packed(), pytest.param(packed(torch.int8), marks=VNNI), onnx()]
+BACKEND_NAMES = ["torch in fp32", "torch in int8", "onnx"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=BACKEND_NAMES)
 def test_a_text_alone_gives_what_it_gives_in_a_batch(backend: PackedTransformer | OnnxTransformer) -> None:
     ids = some_ids(LENGTHS)
     together = backend.forward(ids, LENGTHS)
@@ -93,6 +93,20 @@ def test_a_text_alone_gives_what_it_gives_in_a_batch(backend: PackedTransformer 
     for start, length in zip((0, 5, 45, 85, 86), LENGTHS, strict=True):
         alone = backend.forward(ids[start : start + length], [length])
         assert (together[start : start + length] - alone).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=BACKEND_NAMES)
+@pytest.mark.parametrize("lengths", [LENGTHS, [7], [1, 1, 1], [3] * 40], ids=str)
+def test_first_tokens_alone_are_those_of_all(
+    backend: PackedTransformer | OnnxTransformer, lengths: Sequence[int]
+) -> None:
+    ids = some_ids(lengths)
+
+    alone = backend.forward(ids, lengths, first_only=True)
+
+    starts = [sum(lengths[:index]) for index in range(len(lengths))]
+    assert alone.shape == (len(lengths), SHAPE.dim)
+    assert (alone - backend.forward(ids, lengths)[starts]).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize(("precision", "floor"), [("bf16", 0.9995), pytest.param("int8", 0.9995, marks=VNNI)])
@@ -142,7 +156,8 @@ class _Named:
     def __init__(self, number: float) -> None:
         self._number = number
 
-    def forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False) -> Tensor:
+        assert not first_only
         assert len(ids) == sum(lengths)
         return torch.full((len(ids), 1), self._number)
 
