@@ -18,7 +18,7 @@ import torch
 
 from bench import checkpoints
 from bench.contest import Result, reason
-from bench.peers import BATCHES, best_batch
+from bench.peers import BATCHES, FLAG_FROM_16, batches_of, best_batch
 from bench.probe import ProbeClock
 from bench.sizes import BATCH_TOKENS
 from ray_app.cross_encoder import CrossEncoder
@@ -125,6 +125,7 @@ class SentenceCross:
 
 RERANKERS: Final[Mapping[str, Callable[[Path, torch.device], Reranker]]] = {
     "FlagEmbedding": FlagCross,
+    FLAG_FROM_16: FlagCross,
     "sentence-transformers": SentenceCross,
 }
 
@@ -135,7 +136,7 @@ def open_reranker(
     """Return a peer with its best batch size for these pairs, or the row that says why it cannot run."""
     try:
         peer = RERANKERS[name](folder, device)
-        peer.batch = best_batch(peer, lambda: peer.score(query, passages))
+        peer.batch = best_batch(peer, lambda: peer.score(query, passages), batches_of(name))
     except Exception as error:  # somebody else's code: whatever it raises is its result
         return Result(name, (), reason(error))
     return peer
