@@ -111,13 +111,3 @@ async def test_the_samples(tokens: CheckpointTokens, tmp_path: Path) -> None:
     kinds = resolved(await cut(Source("samples", "markdown", str(SAMPLES)), tmp_path, tokens))
     assert {"section", "table", "function", "method", "record", "operation", "schema", "term", "manifest"} <= set(kinds)
     assert kinds["record"] > 50
-
-
-async def test_real_documents(shared: Path, tokens: CheckpointTokens, tmp_path: Path) -> None:
-    include = {"include": ["docs/ja/docs/tutorial", "fastapi/security", "docs_src/security"]}
-    for source in (
-        Source("cncf", "git", str(shared / "corpora" / "cncf-glossary.bundle")),
-        Source("fastapi", "git", str(shared / "corpora" / "fastapi.bundle"), options=include),
-    ):
-        kinds = resolved(await cut(source, tmp_path, tokens))
-        assert kinds["section"] > 300
