@@ -13,11 +13,11 @@ import pytest
 import pytest_asyncio
 from real_system import drop, facade, found, own
 
+from bench.api_questions import FREEE, QUESTIONS, ROOT
 from shirabe.cli.compose import open_parts
 from shirabe.settings import Settings
 from shirabe.types import Source
 
-ROOT = "DigitalOcean-public.v2.yaml"
 # The whole set is embedded in minutes: what is asked for, and what is near it in words or meaning.
 NEAR = re.compile(
     r"/v2/(?:droplets|droplets/\{droplet_id\}(?:/(?:actions|snapshots))?|snapshots.*|account/keys.*|databases"
@@ -25,22 +25,6 @@ NEAR = re.compile(
 )
 FREEE_NEAR = re.compile(
     r"/api/1/(?:deals|invoices|partners|account_items|wallet_txns|walletables|quotations)(?:/\{id\})?"
-)
-FREEE = "freee-accounting.json"
-
-QUESTIONS = (
-    ("取引を登録する", f"{FREEE}#/paths/~1api~11~1deals/post"),
-    ("請求書の一覧を取得", f"{FREEE}#/paths/~1api~11~1invoices/get"),
-    ("取引先を新しく追加したい", f"{FREEE}#/paths/~1api~11~1partners/post"),
-    ("勘定科目を削除する", f"{FREEE}#/paths/~1api~11~1account_items~1{{id}}/delete"),
-    ("list wallet transactions", f"{FREEE}#/paths/~1api~11~1wallet_txns/get"),
-    ("create a droplet", f"{ROOT}#/paths/~1v2~1droplets/post"),
-    (
-        "rotate a database password",
-        f"{ROOT}#/paths/~1v2~1databases~1{{database_cluster_uuid}}~1users~1{{username}}~1reset_auth/post",
-    ),
-    ("データベースクラスタの一覧", f"{ROOT}#/paths/~1v2~1databases/get"),
-    ("delete a snapshot", f"{ROOT}#/paths/~1v2~1snapshots~1{{snapshot_id}}/delete"),
 )
 
 
