@@ -11,6 +11,7 @@ from torch import Tensor
 from ray_app.checkpoint import Architecture
 from ray_app.encoder_state import EncoderState, TokenEmbeddings
 from ray_app.onnx_transformer import OnnxTransformer
+from ray_app.pause import Pause, no_pause
 from ray_app.precision import check_int8, dtype_for
 from ray_app.transformer import PackedTransformer
 from shirabe.settings import Precision
@@ -23,10 +24,13 @@ _SHORT_TOKENS: Final = 96
 class Transformer(Protocol):
     """An encoder without its heads."""
 
-    def forward(self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False) -> Tensor:
+    def forward(
+        self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False, pause: Pause = no_pause
+    ) -> Tensor:
         """Return the last layer's states, float32 (tokens, dim), for ids int64 (tokens,) of texts end to end.
 
         first_only: only those of each text's first token, (texts, dim), which spares most of the last layer.
+        pause: is called between layers, where they can be told apart.
         """
 
 
@@ -37,10 +41,12 @@ class CpuTransformer:
         self._short = short
         self._long = long
 
-    def forward(self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False) -> Tensor:
+    def forward(
+        self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False, pause: Pause = no_pause
+    ) -> Tensor:
         """Return the last layer's states, float32 (tokens, dim), or those of the texts' first tokens, (texts, dim)."""
         is_short = len(lengths) * max(lengths) <= _SHORT_TOKENS
-        return (self._short if is_short else self._long).forward(ids, lengths, first_only=first_only)
+        return (self._short if is_short else self._long).forward(ids, lengths, first_only=first_only, pause=pause)
 
 
 def open_transformer(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ray_app.backend import open_transformer
 from ray_app.checkpoint import Checkpoint
+from ray_app.pause import Pause, no_pause
 from ray_app.text_encoder import Forward, TextEncoder
 from ray_app.tokenizer import CheckpointTokenizer, Ids
 from ray_app.weights import HEAD_NAMES, HeadName, load_head, load_state
@@ -48,13 +49,13 @@ class M3Encoder(TextEncoder):
             raise InvalidInput(f"{self.checkpoint.name} gives dense vectors only", "outputs")
 
     @torch.inference_mode()
-    def encode_core(self, batch: Sequence[Ids], outputs: Collection[Output], /) -> Forward:
-        """Run the model over the texts of a batch and compute only what `outputs` need."""
+    def encode_core(self, batch: Sequence[Ids], outputs: Collection[Output], pause: Pause = no_pause, /) -> Forward:
+        """Run the model over the texts of a batch, `pause` between layers, and compute only what `outputs` need."""
         lengths = [len(ids) for ids in batch]
         packed = np.concatenate(batch)
         ids = torch.from_numpy(packed.astype(np.int64))
         first_only = set(outputs) == {"dense"} and self.checkpoint.pooling == "cls"
-        states = self._transformer.forward(ids, lengths, first_only=first_only)
+        states = self._transformer.forward(ids, lengths, first_only=first_only, pause=pause)
         pooled = states if first_only else self._pooled(states, lengths)
         return Forward(
             ids=packed,

@@ -13,7 +13,8 @@ from ray_app.config import ServerConfig
 from ray_app.device import limits
 from ray_app.lane import Lane
 from ray_app.observer import Observer
-from ray_app.scheduler import Scheduler
+from ray_app.pause import Pause
+from ray_app.scheduler import Core, Scheduler
 from ray_app.surface.parts import too_long
 from ray_app.tokenizer import Ids, Tokenised
 from shirabe.types import Output
@@ -40,7 +41,7 @@ class ModelQueue(Generic[_Raw, _Row]):
 
     def __init__(
         self,
-        core: Callable[[Sequence[Ids], frozenset[Output]], _Raw],
+        core: Core[_Raw],
         post: Callable[[_Raw, frozenset[Output]], Sequence[_Row]],
         config: ServerConfig,
         device: torch.device,
@@ -121,14 +122,12 @@ def load(build: Callable[[], _Model]) -> tuple[_Model, ThreadPoolExecutor]:
         raise
 
 
-def _telling(
-    core: Callable[[Sequence[Ids], frozenset[Output]], _Raw],
-) -> Callable[[Sequence[Ids], frozenset[Output]], _Raw]:
+def _telling(core: Core[_Raw]) -> Core[_Raw]:
     """Return a stage that says in Python's own words when the device has no memory left, and gives back what it can."""
 
-    def told(batch: Sequence[Ids], outputs: frozenset[Output]) -> _Raw:
+    def told(batch: Sequence[Ids], outputs: frozenset[Output], pause: Pause) -> _Raw:
         try:
-            return core(batch, outputs)
+            return core(batch, outputs, pause)
         except torch.OutOfMemoryError as error:
             message = str(error)
         # Not while the error is at hand: it holds the tensors of the pass that failed.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ray_app.encoder_state import EncoderState, TokenEmbeddings
 from ray_app.onnx_graph import LENGTHS, STATES, encoder_graph
+from ray_app.pause import Pause, no_pause
 from ray_app.threads import one_thread
 
 
@@ -28,10 +29,18 @@ class OnnxTransformer:
         self._session = onnxruntime.InferenceSession(encoder_graph(state), options, providers=["CPUExecutionProvider"])
 
     @torch.inference_mode()
-    def forward(self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False) -> Tensor:
+    def forward(
+        self,
+        ids: Tensor,
+        lengths: Sequence[int],
+        *,
+        first_only: bool = False,
+        pause: Pause = no_pause,  # noqa: ARG002 - the layers are one call of the runtime's
+    ) -> Tensor:
         """Return the last layer's states, float32 (tokens, dim), or those of the texts' first tokens, (texts, dim).
 
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
+        pause: is never called.
         """
         with one_thread():
             packed = self._embeddings(ids, lengths).numpy()

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ray_app.checkpoint import Architecture
 from ray_app.decoder import DecoderShape
+from ray_app.pause import Pause, no_pause
 from shirabe.errors import InvalidInput
 
 
@@ -97,10 +98,11 @@ class PackedDecoder:
         )
 
     @torch.inference_mode()
-    def forward(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Sequence[int], pause: Pause = no_pause) -> Tensor:
         """Return the state of each text's last token, float32 (texts, dim).
 
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
+        pause: is called before every layer but the first.
         """
         positions = torch.cat([torch.arange(length) for length in lengths]).to(self.device)
         rotation = _Rotation(
@@ -108,7 +110,9 @@ class PackedDecoder:
         )
         last = torch.from_numpy(np.cumsum(lengths) - 1).to(self.device)
         states = F.embedding(ids.to(self.device), self._words)
-        for layer in self._layers:
+        for number, layer in enumerate(self._layers):
+            if number:
+                pause()
             mixed = self._attend(F.linear(self._rms(states, layer.norm), layer.qkv), layer, rotation, lengths)
             if layer is self._layers[-1]:
                 # Nothing after the last attention looks at other tokens than those that come out.

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from ray_app.checkpoint import Checkpoint
+from ray_app.pause import Pause, no_pause
 from ray_app.precision import HALVES, dtype_for
 from ray_app.qwen3 import PackedDecoder
 from ray_app.text_encoder import Forward, TextEncoder
@@ -50,11 +51,11 @@ class Qwen3Encoder(TextEncoder):
             raise InvalidInput(f"{self.checkpoint.name} gives dense vectors only", "outputs")
 
     @torch.inference_mode()
-    def encode_core(self, batch: Sequence[Ids], _: Collection[Output], /) -> Forward:
-        """Run the model over the texts of a batch."""
+    def encode_core(self, batch: Sequence[Ids], _: Collection[Output], pause: Pause = no_pause, /) -> Forward:
+        """Run the model over the texts of a batch, with `pause` between layers."""
         lengths = [len(ids) for ids in batch]
         packed = np.concatenate(batch)
-        states = self._decoder.forward(torch.from_numpy(packed.astype(np.int64)), lengths)
+        states = self._decoder.forward(torch.from_numpy(packed.astype(np.int64)), lengths, pause)
         dense: Floats = F.normalize(states[:, : self.checkpoint.dim], dim=-1).cpu().numpy()
         return Forward(packed, np.array(lengths, np.int64), dense, weights=None, vectors=None)
 

@@ -36,7 +36,7 @@ class CrossReranker:
         self._encoder, thread = load(build)
         self.card = _card(self._encoder.checkpoint)
         self._queue: ModelQueue[Floats, float] = ModelQueue(
-            lambda batch, _: self._encoder.encode_core(batch),
+            lambda batch, *_: self._encoder.encode_core(batch),
             lambda scores, _: scores.tolist(),
             config,
             device,

@@ -1,8 +1,8 @@
 """Batches by tokens, not by requests: many callers' texts through three stages, each in a thread of its own.
 
-Queries overtake passages; a batch of passages is small enough that a query never waits long for one; a full queue is an
-answer (`Overloaded`), not a wait, and passages never fill it for queries; when a stage dies every caller gets the
-error. A batch that is too large for the memory is halved; only a text that is too large by itself fails.
+Queries overtake passages, also between two layers of a batch that runs; a full queue is an answer (`Overloaded`), not
+a wait, and passages never fill it for queries; when a stage dies every caller gets the error. A batch that is too
+large for the memory is halved; only a text that is too large by itself fails.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from ray_app.lane import Item, Lane, Request, take
 from ray_app.observer import Observer
+from ray_app.pause import Pause, no_pause
 from ray_app.token_budget import cut
 from ray_app.tokenizer import Ids
 from shirabe.errors import Overloaded, ShirabeError, Unavailable
@@ -27,7 +29,9 @@ from shirabe.types import Output
 _Raw = TypeVar("_Raw")
 _Row = TypeVar("_Row")
 
-# While passages wait, at most this many batches of queries run before a batch of passages does.
+Core = Callable[[Sequence[Ids], frozenset[Output], Pause], _Raw]
+
+# While passages wait, at most this many batches of queries run for each batch of passages.
 _QUERY_RUN: Final = 16
 # Passages are sorted by length within this many batches' worth, taken in order of arrival: long ones do not starve.
 _WINDOW_BATCHES: Final = 8
@@ -54,7 +58,7 @@ class Scheduler(Generic[_Raw, _Row]):
 
     def __init__(
         self,
-        core: Callable[[Sequence[Ids], frozenset[Output]], _Raw],
+        core: Core[_Raw],
         post: Callable[[_Raw, frozenset[Output]], Sequence[_Row]],
         limits: Limits,
         observer: Observer | None = None,
@@ -62,7 +66,8 @@ class Scheduler(Generic[_Raw, _Row]):
     ) -> None:
         """Take the model's last two stages, sync; the first, tokenising, comes with each request.
 
-        core: runs the model over a batch of texts' token ids; MemoryError says that it may run over a smaller one.
+        core: runs the model over a batch of texts' token ids, and calls what it is given between layers; MemoryError
+            says that it may run over a smaller batch.
         post: gives one row per text of the batch. observer: is told of the work.
         """
         self._core = core
@@ -73,6 +78,8 @@ class Scheduler(Generic[_Raw, _Row]):
         self._planned: deque[list[Item[_Row]]] = deque()
         self._requests: set[Request[_Row]] = set()
         self._query_run = 0
+        self._lent_s = 0.0
+        self._overtaking: set[asyncio.Task[None]] = set()
         self._queued: dict[Lane, int] = {"query": 0, "passage": 0}
         self._tokens_s = _FIRST_GUESS_TOKENS_S
         self._arrived = asyncio.Event()
@@ -166,24 +173,57 @@ class Scheduler(Generic[_Raw, _Row]):
                     self._arrived.clear()
                     await self._arrived.wait()
                     continue
-                self._tell_waits(batch)
-                outputs = frozenset[Output]().union(*(item.request.outputs for item in batch))
-                begun = time.perf_counter()
+                begun, outputs = time.perf_counter(), _outputs(batch)
+                self._tell_waits(batch, begun)
                 ids = [item.ids for item in batch]
+                self._lent_s = 0.0
+                pause = no_pause if batch[0].request.lane == "query" else partial(self._let_queries_in, loop)
                 try:
-                    raw = await loop.run_in_executor(self._core_thread, self._core, ids, outputs)
+                    raw = await loop.run_in_executor(self._core_thread, self._core, ids, outputs, pause)
                 except MemoryError:
                     self._halve(batch)
                     continue
-                self._measure(batch, time.perf_counter() - begun)
+                self._measure(batch, time.perf_counter() - begun - self._lent_s)
                 if finishing is not None:
                     await finishing
                 finishing = asyncio.create_task(self._finish(batch, raw, outputs))
         except Exception as error:
             self._fail(_as_unavailable(error))
         finally:
-            if finishing is not None and not finishing.done():
-                finishing.cancel()
+            for task in self._overtaking if finishing is None else (finishing, *self._overtaking):
+                task.cancel()
+
+    def _let_queries_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run what queries wait, between two layers of a batch of passages, in that one's thread.
+
+        Meanwhile the loop only adds to the lane: `_run` waits for the batch of passages.
+        """
+        if not self._lanes["query"] or self._query_run >= _QUERY_RUN:
+            return
+        batch = sorted(take(self._lanes["query"], self._limits.query_batch), key=len)
+        if not batch:
+            return
+        self._query_run += 1
+        begun, outputs = time.perf_counter(), _outputs(batch)
+        raw: _Raw | None = None
+        with suppress(MemoryError):
+            raw = self._core([item.ids for item in batch], outputs, no_pause)
+        seconds = time.perf_counter() - begun
+        self._lent_s += seconds
+        loop.call_soon_threadsafe(self._overtook, batch, raw, outputs, begun, seconds)
+
+    def _overtook(
+        self, batch: list[Item[_Row]], raw: _Raw | None, outputs: frozenset[Output], begun: float, seconds: float
+    ) -> None:
+        """Take a batch of queries that ran between two layers on to its callers."""
+        self._tell_waits(batch, begun)
+        if raw is None:
+            self._halve(batch)
+            return
+        self._measure(batch, seconds)
+        task = asyncio.create_task(self._finish(batch, raw, outputs))
+        self._overtaking.add(task)
+        task.add_done_callback(self._overtaking.discard)
 
     async def _finish(self, batch: Sequence[Item[_Row]], raw: _Raw, outputs: frozenset[Output]) -> None:
         try:
@@ -217,8 +257,7 @@ class Scheduler(Generic[_Raw, _Row]):
         lane = batch[0].request.lane
         self._observer.ran(tokens, self._limits.query_batch if lane == "query" else self._limits.passage_batch)
 
-    def _tell_waits(self, batch: Sequence[Item[_Row]]) -> None:
-        now = time.perf_counter()
+    def _tell_waits(self, batch: Sequence[Item[_Row]], now: float) -> None:
         for request in {item.request for item in batch if not item.request.begun}:
             request.begun = True
             self._observer.waited(request.lane, now - request.arrived_s)
@@ -248,6 +287,10 @@ class Scheduler(Generic[_Raw, _Row]):
             if batch:
                 return batch
         return take(self._lanes["query"], self._limits.query_batch)
+
+
+def _outputs(batch: Sequence[Item[_Row]]) -> frozenset[Output]:
+    return frozenset[Output]().union(*(item.request.outputs for item in batch))
 
 
 def _as_unavailable(error: Exception) -> ShirabeError:

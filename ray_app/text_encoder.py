@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ray_app.checkpoint import Checkpoint
+from ray_app.pause import Pause, no_pause
 from ray_app.tokenizer import CheckpointTokenizer, Ids, Tokenised
 from ray_app.wire import Row
 from shirabe.types import Floats, Output, TextKind
@@ -54,8 +55,8 @@ class TextEncoder(ABC):
         """Raise InvalidInput when an output is not to be had from this checkpoint."""
 
     @abstractmethod
-    def encode_core(self, batch: Sequence[Ids], outputs: Collection[Output], /) -> Forward:
-        """Run the model over the texts of a batch and compute only what `outputs` need."""
+    def encode_core(self, batch: Sequence[Ids], outputs: Collection[Output], pause: Pause = no_pause, /) -> Forward:
+        """Run the model over the texts of a batch, `pause` between layers, and compute only what `outputs` need."""
 
     @abstractmethod
     def encode_post(self, forward: Forward, outputs: Collection[Output], /) -> list[Row]:

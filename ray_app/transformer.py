@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ray_app.encoder_state import EncoderState, Pair, TokenEmbeddings
 from ray_app.linear import Int8Linear, Linear
+from ray_app.pause import Pause, no_pause
 from ray_app.threads import one_thread
 
 # oneDNN makes and keeps a kernel for every number of rows it meets. When each batch has another number that takes a
@@ -87,28 +88,33 @@ class PackedTransformer:
         ]
 
     @torch.inference_mode()
-    def forward(self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False) -> Tensor:
+    def forward(
+        self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False, pause: Pause = no_pause
+    ) -> Tensor:
         """Return the last layer's states, float32 (tokens, dim), or those of the texts' first tokens, (texts, dim).
 
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
+        pause: is called before every layer but the first.
         """
         texts, tokens = len(lengths), len(ids)
         first = list(accumulate(lengths[:-1], initial=0)) if first_only else None
         if self._device.type != "cpu":
-            return self._forward(ids, lengths, first)
+            return self._forward(ids, lengths, first, pause)
         filling = _filling(tokens)
         if filling:
             ids, lengths = F.pad(ids, (0, filling)), [*lengths, filling]
         if first is not None:
             first += [0] * _filling(texts)
         with one_thread() if tokens <= _ONE_THREAD_TOKENS else nullcontext():
-            return self._forward(ids, lengths, first)[: tokens if first is None else texts]
+            return self._forward(ids, lengths, first, pause)[: tokens if first is None else texts]
 
-    def _forward(self, ids: Tensor, lengths: Sequence[int], first: Sequence[int] | None) -> Tensor:
+    def _forward(self, ids: Tensor, lengths: Sequence[int], first: Sequence[int] | None, pause: Pause) -> Tensor:
         states = self._embeddings(ids, lengths)
         shape, epsilon = (self._architecture.dim,), self._architecture.epsilon
         attend = self._varlen_attention(lengths) if self._varlen else self._grouped_attention(lengths)
-        for layer in self._layers:
+        for number, layer in enumerate(self._layers):
+            if number:
+                pause()
             mixed = attend(layer.qkv(states))
             if first is not None and layer is self._layers[-1]:
                 # Nothing after the last attention looks at other tokens than those that come out.

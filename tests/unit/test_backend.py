@@ -12,6 +12,7 @@ from ray_app.backend import CpuTransformer, open_transformer
 from ray_app.checkpoint import Architecture
 from ray_app.encoder_state import EncoderState, TokenEmbeddings
 from ray_app.onnx_transformer import OnnxTransformer
+from ray_app.pause import Pause, no_pause
 from ray_app.precision import INT8_UNITS
 from ray_app.transformer import PackedTransformer
 from shirabe.errors import InvalidInput
@@ -109,6 +110,18 @@ def test_first_tokens_alone_are_those_of_all(
     assert (alone - backend.forward(ids, lengths)[starts]).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("precision", [torch.float32, pytest.param(torch.int8, marks=VNNI)], ids=str)
+def test_another_pass_between_layers_changes_nothing(precision: torch.dtype) -> None:
+    backend, ids = packed(precision), some_ids(LENGTHS)
+    other: list[torch.Tensor] = []
+
+    states = backend.forward(ids, LENGTHS, pause=lambda: other.append(backend.forward(ids[5:45], [40])))
+
+    assert torch.equal(states, backend.forward(ids, LENGTHS))
+    assert len(other) == SHAPE.layers - 1
+    assert all(torch.equal(one, backend.forward(ids[5:45], [40])) for one in other)
+
+
 @pytest.mark.parametrize(("precision", "floor"), [("bf16", 0.9995), pytest.param("int8", 0.9995, marks=VNNI)])
 def test_a_lower_precision_stays_close(precision: Precision, floor: float) -> None:
     ids = some_ids(LENGTHS)
@@ -156,8 +169,11 @@ class _Named:
     def __init__(self, number: float) -> None:
         self._number = number
 
-    def forward(self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False) -> Tensor:
+    def forward(
+        self, ids: Tensor, lengths: Sequence[int], *, first_only: bool = False, pause: Pause = no_pause
+    ) -> Tensor:
         assert not first_only
+        assert pause is no_pause
         assert len(ids) == sum(lengths)
         return torch.full((len(ids), 1), self._number)
 

@@ -34,7 +34,7 @@ class Device:
     def give_back(self) -> None:
         self.held.append(sum(tensor() is not None for tensor in self.failed))
 
-    def core(self, batch: Sequence[Ids], _: frozenset[Output]) -> list[int]:
+    def core(self, batch: Sequence[Ids], *_: object) -> list[int]:
         states = torch.zeros(sum(map(len, batch)))
         if len(states) > self.memory:
             self.failed.append(weakref.ref(states))

@@ -12,6 +12,7 @@ import pytest
 
 from ray_app.lane import Lane
 from ray_app.observer import Observer
+from ray_app.pause import Pause, no_pause
 from ray_app.scheduler import Limits, Scheduler
 from ray_app.tokenizer import Ids
 from shirabe.errors import Overloaded, Unavailable
@@ -29,19 +30,21 @@ def text(name: int, length: int) -> Ids:
 class FakeModel:
     """Gives each text's first token back; the gate holds the forward pass, `broken` names the stage that fails.
 
-    `memory` is how many tokens a forward pass may have.
+    `memory` is how many tokens a forward pass may have. It has two layers; `second` holds the later one of passages.
     """
 
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
+        self.second = threading.Event()
+        self.second.set()
         self.entered = threading.Semaphore(0)
         self.batches: list[list[tuple[int, int]]] = []
         self.outputs: list[frozenset[Output]] = []
         self.broken = ""
         self.memory = 1_000_000
 
-    def core(self, batch: Sequence[Ids], outputs: frozenset[Output]) -> list[int]:
+    def core(self, batch: Sequence[Ids], outputs: frozenset[Output], pause: Pause) -> list[int]:
         self.batches.append([(int(ids[0]), len(ids)) for ids in batch])
         self.outputs.append(outputs)
         self.entered.release()
@@ -51,6 +54,9 @@ class FakeModel:
             raise ValueError("odd")
         if sum(map(len, batch)) > self.memory:
             raise MemoryError("no more")
+        pause()
+        if pause is not no_pause and not self.second.wait(PATIENCE_S):
+            raise TimeoutError("the test never opened the second gate")
         return [int(ids[0]) for ids in batch]
 
     def post(self, raw: list[int], outputs: frozenset[Output]) -> list[int]:
@@ -77,6 +83,7 @@ async def running(
         yield scheduler
     finally:
         model.gate.set()
+        model.second.set()
         await scheduler.close()
 
 
@@ -154,6 +161,58 @@ async def test_a_query_waits_for_one_batch_of_passages_at_most() -> None:
         assert await query == [99]
         assert await ingest == list(range(20))
     assert model.batches[1] == [(99, 8)]
+
+
+async def query_among_layers(
+    model: FakeModel, scheduler: Scheduler[list[int], int], queries: Sequence[Ids]
+) -> tuple[asyncio.Task[list[int]], asyncio.Task[list[int]]]:
+    """Let queries come while a batch of passages is in its first layer; the second stays shut."""
+    model.gate.clear()
+    model.second.clear()
+    passages = submit(scheduler, [text(1, 50)], "passage")
+    await model.in_forward()
+    asked = submit(scheduler, queries, "query")
+    await until(lambda: waiting(scheduler, "query") == len(queries))
+    model.gate.set()
+    return passages, asked
+
+
+async def test_a_query_is_answered_between_two_layers_of_passages() -> None:
+    model, notes = FakeModel(), Notes()
+    async with running(model, observer=notes) as scheduler:
+        passages, asked = await query_among_layers(model, scheduler, [text(2, 5), text(3, 4)])
+        async with asyncio.timeout(PATIENCE_S):
+            assert await asked == [2, 3]
+        assert not passages.done()
+        model.second.set()
+        assert await passages == [1]
+        assert scheduler.queued_tokens == 0
+    assert model.batches == [[(1, 50)], [(3, 4), (2, 5)]]
+    assert notes.batches == [(9, 100), (50, 100)]
+    assert notes.waits == ["passage", "query"]
+
+
+async def test_queries_between_layers_that_find_no_memory_are_halved_and_the_passages_go_on() -> None:
+    model = FakeModel()
+    async with running(model) as scheduler:
+        model.memory = 60
+        passages, asked = await query_among_layers(model, scheduler, [text(2, 40), text(3, 30)])
+        await model.in_forward()
+        model.second.set()
+        assert await asked == [2, 3]
+        assert await passages == [1]
+    assert [len(batch) for batch in model.batches] == [1, 2, 1, 1]
+
+
+async def test_passages_get_on_though_queries_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray_app.scheduler._QUERY_RUN", 0)
+    model = FakeModel()
+    async with running(model) as scheduler:
+        passages, asked = await query_among_layers(model, scheduler, [text(2, 5)])
+        model.second.set()
+        assert await passages == [1]
+        assert await asked == [2]
+    assert model.batches == [[(1, 50)], [(2, 5)]]
 
 
 async def test_passages_do_not_starve_under_queries() -> None:
