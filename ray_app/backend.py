@@ -13,6 +13,7 @@ from ray_app.encoder_state import EncoderState, TokenEmbeddings
 from ray_app.onnx_transformer import OnnxTransformer
 from ray_app.pause import Pause, no_pause
 from ray_app.precision import check_int8, dtype_for
+from ray_app.recorded import graphs_for
 from ray_app.transformer import PackedTransformer
 from shirabe.settings import Precision
 
@@ -63,7 +64,7 @@ def open_transformer(
         check_int8()
         return PackedTransformer(state, embeddings, device, torch.int8)
     dtype = dtype_for(precision, device)
-    packed = PackedTransformer(state, embeddings, device, dtype)
+    packed = PackedTransformer(state, embeddings, device, dtype, graphs_for(device, dtype))
     if on_cpu and dtype is torch.float32:
         return CpuTransformer(OnnxTransformer(state, embeddings), packed)
     return packed

@@ -82,5 +82,9 @@ class TokenEmbeddings:
         first = self._architecture.first_position
         positions = torch.cat([torch.arange(first, first + length) for length in lengths])
         device = self._words.device
-        states = F.embedding(ids.to(device), self._words) + self._positions[positions.to(device)]
+        return self.at(ids.to(device), positions.to(device))
+
+    def at(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """Return the same for ids and positions, integers (tokens,), that are on the device."""
+        states = F.embedding(ids, self._words) + F.embedding(positions, self._positions)
         return F.layer_norm(states, (self._architecture.dim,), *self._norm, self._architecture.epsilon)

@@ -5,20 +5,25 @@ RMS norms, rotary positions, queries that share keys and values in groups, causa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ray_app.attention import Bounds, has_varlen, varlen_attention
 from ray_app.checkpoint import Architecture
 from ray_app.decoder import DecoderShape
 from ray_app.pause import Pause, no_pause
+from ray_app.recorded import Packed, Record, RecordedPasses
 from shirabe.errors import InvalidInput
+
+# Query (tokens, heads, head_dim), and key and value of fewer heads, to what the query's tokens see.
+_Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +64,11 @@ class PackedDecoder:
         max_tokens: int,
         device: torch.device,
         dtype: torch.dtype,
+        record: Record | None = None,
     ) -> None:
         """Take the tensors by their Hugging Face names, with or without the prefix `model.`.
+
+        record: is how short passes are recorded, when they are.
 
         Raises: InvalidInput naming a tensor that is missing.
         """
@@ -76,6 +84,8 @@ class PackedDecoder:
         self._layers = [self._layer(f"layers.{index}") for index in range(architecture.layers)]
         self._cos, self._sin = _angles(shape, max_tokens, device)
         del self._state
+        self._varlen = has_varlen(device, dtype)
+        self._recorded = RecordedPasses(self._run, 0, device, record) if record is not None else None
 
     def _tensor(self, *names: str) -> Tensor:
         try:
@@ -104,19 +114,32 @@ class PackedDecoder:
         ids: int64 (tokens,), the texts' token ids end to end. lengths: tokens of each text, summing to `tokens`.
         pause: is called before every layer but the first.
         """
-        positions = torch.cat([torch.arange(length) for length in lengths]).to(self.device)
-        rotation = _Rotation(
-            self._cos[positions].to(self._dtype).unsqueeze(1), self._sin[positions].to(self._dtype).unsqueeze(1)
-        )
         last = torch.from_numpy(np.cumsum(lengths) - 1).to(self.device)
-        states = F.embedding(ids.to(self.device), self._words)
+        if self._recorded is not None:
+            recorded = self._recorded(ids, lengths)
+            if recorded is not None:
+                return recorded[last]
+        positions = torch.cat([torch.arange(length) for length in lengths])
+        attend = _varlen(Bounds.of(lengths, self.device)) if self._varlen else partial(_one_by_one, lengths)
+        return self._through(ids.to(self.device), positions.to(self.device), attend, last, pause)
+
+    def _run(self, packed: Packed) -> Tensor:
+        return self._through(packed.ids, packed.positions, _varlen(packed.bounds), None, no_pause)
+
+    def _through(self, ids: Tensor, positions: Tensor, attend: _Attention, rows: Tensor | None, pause: Pause) -> Tensor:
+        """Return the states of the tokens `rows`, or of all, after the last layer."""
+        rotation = _Rotation(
+            F.embedding(positions, self._cos).to(self._dtype).unsqueeze(1),
+            F.embedding(positions, self._sin).to(self._dtype).unsqueeze(1),
+        )
+        states = F.embedding(ids, self._words)
         for number, layer in enumerate(self._layers):
             if number:
                 pause()
-            mixed = self._attend(F.linear(self._rms(states, layer.norm), layer.qkv), layer, rotation, lengths)
-            if layer is self._layers[-1]:
+            mixed = self._attend(F.linear(self._rms(states, layer.norm), layer.qkv), layer, rotation, attend)
+            if rows is not None and layer is self._layers[-1]:
                 # Nothing after the last attention looks at other tokens than those that come out.
-                states, mixed = states[last], mixed[last]
+                states, mixed = states[rows], mixed[rows]
             states = states + F.linear(mixed, layer.out)
             gate, up = F.linear(self._rms(states, layer.feed_norm), layer.gate_up).chunk(2, dim=-1)
             states = states + F.linear(F.silu(gate) * up, layer.down)
@@ -125,30 +148,24 @@ class PackedDecoder:
     def _rms(self, states: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(states, weight.shape, weight, self.architecture.epsilon)
 
-    def _attend(self, qkv: Tensor, layer: _Layer, rotation: _Rotation, lengths: Sequence[int]) -> Tensor:
+    def _attend(self, qkv: Tensor, layer: _Layer, rotation: _Rotation, attend: _Attention) -> Tensor:
         heads, groups, width = self.architecture.heads, self.shape.key_heads, self.shape.head_dim
         query, key, value = torch.split(qkv.view(len(qkv), -1, width), [heads, groups, groups], dim=1)
         query = rotation(self._rms(query, layer.query_norm))
         key = rotation(self._rms(key, layer.key_norm))
-        half = self._dtype is not torch.float32
-        attention = _varlen if self.device.type == "cuda" and half else _one_by_one
-        return attention(query, key, value, lengths).reshape(len(qkv), heads * width)
+        return attend(query, key, value).reshape(len(qkv), heads * width)
 
 
-def _varlen(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Return each text's causal attention over itself, all texts in one kernel; (tokens, heads, head_dim)."""
-    # Brings torch's compiler along, which takes four seconds to import: for a GPU only, when it warms up.
-    from torch.nn.attention.varlen import varlen_attn
+def _varlen(bounds: Bounds) -> _Attention:
+    """Return each text's causal attention over itself, all texts in one kernel."""
 
-    bounds = torch.tensor([0, *np.cumsum(lengths).tolist()], dtype=torch.int32, device=query.device)
-    longest = max(lengths)
-    mixed = varlen_attn(
-        query, key, value.contiguous(), bounds, bounds, longest, longest, window_size=(-1, 0), enable_gqa=True
-    )
-    return cast(Tensor, mixed)
+    def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return varlen_attention(query, key, value.contiguous(), bounds, causal=True)
+
+    return attend
 
 
-def _one_by_one(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int]) -> Tensor:
+def _one_by_one(lengths: Sequence[int], query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Return the same, one text after the other."""
     shared = query.shape[1] // key.shape[1]
     mixed = torch.empty_like(query)

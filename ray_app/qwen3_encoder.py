@@ -13,6 +13,7 @@ from ray_app.checkpoint import Checkpoint
 from ray_app.pause import Pause, no_pause
 from ray_app.precision import HALVES, dtype_for
 from ray_app.qwen3 import PackedDecoder
+from ray_app.recorded import graphs_for
 from ray_app.text_encoder import Forward, TextEncoder
 from ray_app.tokenizer import CheckpointTokenizer, Ids
 from ray_app.weights import load_state
@@ -41,8 +42,9 @@ class Qwen3Encoder(TextEncoder):
             raise InvalidInput(f"does not end a text with {_LAST}, as the embedding models' tokenizer does", str(path))
         state = load_state(checkpoint.folder)
         dtype = dtype_for(precision, device, HALVES[checkpoint.family])
+        record = graphs_for(device, dtype)
         self._decoder = PackedDecoder(
-            state, checkpoint.architecture, checkpoint.decoder, checkpoint.max_tokens, device, dtype
+            state, checkpoint.architecture, checkpoint.decoder, checkpoint.max_tokens, device, dtype, record
         )
 
     def check_outputs(self, outputs: Collection[Output]) -> None:

@@ -1,25 +1,27 @@
 """The encoder shared by BERT and XLM-R, run by torch on packed tokens: texts lie end to end, nothing is padded.
 
-Linear layers see one matrix of all tokens. Attention is one variable-length call on CUDA in half precision; elsewhere
-it runs once per group of neighbouring texts of equal length. So a token's state never depends on what else is in the
-batch beyond rounding.
+Linear layers see one matrix of all tokens. Attention is one variable-length call on CUDA in half precision, where short
+passes are recorded too; elsewhere it runs once per group of neighbouring texts of equal length. So a token's state
+never depends on what else is in the batch beyond rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, cast
+from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ray_app.attention import Attention, Bounds, has_varlen, packed_groups, packed_varlen
 from ray_app.encoder_state import EncoderState, Pair, TokenEmbeddings
 from ray_app.linear import Int8Linear, Linear
 from ray_app.pause import Pause, no_pause
+from ray_app.recorded import Packed, Record, RecordedPasses
 from ray_app.threads import one_thread
 
 # oneDNN makes and keeps a kernel for every number of rows it meets. When each batch has another number that takes a
@@ -43,29 +45,27 @@ class _Layer:
     norm: Pair
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """`count` neighbouring texts of `length` tokens each, their tokens from `start` on."""
-
-    start: int
-    count: int
-    length: int
-
-
 class PackedTransformer:
     """A BERT or XLM-R encoder over loaded tensors."""
 
     def __init__(
-        self, state: EncoderState, embeddings: TokenEmbeddings, device: torch.device, dtype: torch.dtype
+        self,
+        state: EncoderState,
+        embeddings: TokenEmbeddings,
+        device: torch.device,
+        dtype: torch.dtype,
+        record: Record | None = None,
     ) -> None:
         """Take the tensors to the device. `dtype` is of the matrix products, int8 on a CPU; states between stay fp32.
+
+        record: is how short passes are recorded, when they are.
 
         Raises: InvalidInput naming a tensor that is missing.
         """
         self._architecture = state.architecture
         self._device = device
         self._embeddings = embeddings
-        self._varlen = device.type == "cuda" and dtype is not torch.float32
+        self._varlen = has_varlen(device, dtype)
 
         def linear(pair: Pair, *, gelu: bool = False) -> Linear | Int8Linear:
             if dtype is torch.int8:
@@ -86,6 +86,8 @@ class PackedTransformer:
             )
             for layer in state.layers()
         ]
+        first = self._architecture.first_position
+        self._recorded = RecordedPasses(self._run, first, device, record) if record is not None else None
 
     @torch.inference_mode()
     def forward(
@@ -98,6 +100,10 @@ class PackedTransformer:
         """
         texts, tokens = len(lengths), len(ids)
         first = list(accumulate(lengths[:-1], initial=0)) if first_only else None
+        if self._recorded is not None:
+            states = self._recorded(ids, lengths)
+            if states is not None:
+                return states if first is None else states[torch.tensor(first, device=self._device)]
         if self._device.type != "cpu":
             return self._forward(ids, lengths, first, pause)
         filling = _filling(tokens)
@@ -108,10 +114,19 @@ class PackedTransformer:
         with one_thread() if tokens <= _ONE_THREAD_TOKENS else nullcontext():
             return self._forward(ids, lengths, first, pause)[: tokens if first is None else texts]
 
+    def _run(self, packed: Packed) -> Tensor:
+        states = self._embeddings.at(packed.ids, packed.positions)
+        return self._through(states, packed_varlen(packed.bounds, self._architecture.heads), None, no_pause)
+
     def _forward(self, ids: Tensor, lengths: Sequence[int], first: Sequence[int] | None, pause: Pause) -> Tensor:
-        states = self._embeddings(ids, lengths)
+        heads = self._architecture.heads
+        attend = (
+            packed_varlen(Bounds.of(lengths, self._device), heads) if self._varlen else packed_groups(lengths, heads)
+        )
+        return self._through(self._embeddings(ids, lengths), attend, first, pause)
+
+    def _through(self, states: Tensor, attend: Attention, first: Sequence[int] | None, pause: Pause) -> Tensor:
         shape, epsilon = (self._architecture.dim,), self._architecture.epsilon
-        attend = self._varlen_attention(lengths) if self._varlen else self._grouped_attention(lengths)
         for number, layer in enumerate(self._layers):
             if number:
                 pause()
@@ -124,59 +139,7 @@ class PackedTransformer:
             states = F.layer_norm(states.add_(layer.down(layer.up(states))), shape, *layer.norm, epsilon)
         return states
 
-    def _varlen_attention(self, lengths: Sequence[int]) -> Callable[[Tensor], Tensor]:
-        """Return the attention of every text over itself in one kernel, (tokens, 3 * dim) -> (tokens, dim)."""
-        # Brings torch's compiler along, which takes four seconds to import: for a GPU only, when it warms up.
-        from torch.nn.attention.varlen import varlen_attn
-
-        heads, longest = self._architecture.heads, max(lengths)
-        bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=self._device)
-
-        def attend(qkv: Tensor) -> Tensor:
-            query, key, value = qkv.view(len(qkv), 3, heads, -1).unbind(1)
-            # A tuple only where more than the result is asked for.
-            mixed = cast(Tensor, varlen_attn(query, key, value, bounds, bounds, longest, longest))
-            return mixed.reshape(len(qkv), -1)
-
-        return attend
-
-    def _grouped_attention(self, lengths: Sequence[int]) -> Callable[[Tensor], Tensor]:
-        """Return the same, one call per group of neighbouring texts of equal length."""
-        heads, dim = self._architecture.heads, self._architecture.dim
-        groups = _groups(lengths)
-
-        def attend(qkv: Tensor) -> Tensor:
-            if len(groups) == 1:
-                return _attention(qkv, groups[0], heads, dim)
-            mixed = qkv.new_empty((qkv.shape[0], dim))
-            for group in groups:
-                rows = slice(group.start, group.start + group.count * group.length)
-                mixed[rows] = _attention(qkv[rows], group, heads, dim)
-            return mixed
-
-        return attend
-
 
 def _filling(rows: int) -> int:
     """Return how many rows to add to come to a number of rows that comes often."""
     return -rows % (_FEW_STEP if rows <= _FEW else _MANY_STEP)
-
-
-def _attention(qkv: Tensor, group: _Group, heads: int, dim: int) -> Tensor:
-    """Return the attention of a group of equally long texts over themselves, (tokens, dim)."""
-    split = qkv.view(group.count, group.length, 3, heads, dim // heads).permute(2, 0, 3, 1, 4)
-    mixed = F.scaled_dot_product_attention(split[0], split[1], split[2])
-    return mixed.transpose(1, 2).reshape(group.count * group.length, dim)
-
-
-def _groups(lengths: Sequence[int]) -> list[_Group]:
-    groups: list[_Group] = []
-    start = 0
-    for length in lengths:
-        if groups and groups[-1].length == length:
-            last = groups[-1]
-            groups[-1] = _Group(last.start, last.count + 1, length)
-        else:
-            groups.append(_Group(start, 1, length))
-        start += length
-    return groups

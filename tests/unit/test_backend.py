@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 import torch
+from random_encoders import SHAPE, random_state, some_ids, worst_cosine
 from torch import Tensor
 
 from ray_app.backend import CpuTransformer, open_transformer
-from ray_app.checkpoint import Architecture
 from ray_app.encoder_state import EncoderState, TokenEmbeddings
 from ray_app.onnx_transformer import OnnxTransformer
 from ray_app.pause import Pause, no_pause
@@ -22,38 +22,7 @@ CPU = torch.device("cpu")
 VNNI = pytest.mark.skipif(
     not any(torch.cpu.get_capabilities().get(unit) for unit in INT8_UNITS), reason="this processor has no VNNI"
 )
-SHAPE = Architecture(dim=32, layers=2, heads=4, epsilon=1e-5, positions=300, first_position=2)
 LENGTHS = (5, 40, 40, 1, 200)
-
-
-def random_state(prefix: str = "") -> dict[str, Tensor]:
-    """Return random tensors of a two-layer encoder under their Hugging Face names."""
-    generator = torch.Generator().manual_seed(3)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator) * 0.2
-
-    dim, inner = SHAPE.dim, 4 * SHAPE.dim
-    state = {
-        "embeddings.word_embeddings.weight": normal(50, dim),
-        "embeddings.position_embeddings.weight": normal(SHAPE.positions, dim),
-        "embeddings.token_type_embeddings.weight": normal(1, dim),
-    }
-
-    def pair(name: str, *shape: int) -> None:
-        state[f"{name}.weight"], state[f"{name}.bias"] = normal(*shape), normal(shape[0])
-
-    pair("embeddings.LayerNorm", dim)
-    for index in range(SHAPE.layers):
-        layer = f"encoder.layer.{index}"
-        for part in ("query", "key", "value"):
-            pair(f"{layer}.attention.self.{part}", dim, dim)
-        pair(f"{layer}.attention.output.dense", dim, dim)
-        pair(f"{layer}.attention.output.LayerNorm", dim)
-        pair(f"{layer}.intermediate.dense", inner, dim)
-        pair(f"{layer}.output.dense", dim, inner)
-        pair(f"{layer}.output.LayerNorm", dim)
-    return {prefix + name: tensor for name, tensor in state.items()}
 
 
 def packed(dtype: torch.dtype = torch.float32) -> PackedTransformer:
@@ -64,14 +33,6 @@ def packed(dtype: torch.dtype = torch.float32) -> PackedTransformer:
 def onnx() -> OnnxTransformer:
     state = EncoderState(random_state(), SHAPE)
     return OnnxTransformer(state, TokenEmbeddings(state, CPU))
-
-
-def some_ids(lengths: Sequence[int]) -> Tensor:
-    return torch.randint(0, 50, (sum(lengths),), generator=torch.Generator().manual_seed(5))
-
-
-def worst_cosine(states: Tensor, others: Tensor) -> float:
-    return float(torch.nn.functional.cosine_similarity(states, others, dim=-1).min())
 
 
 def test_onnx_agrees_with_torch_on_texts_of_many_lengths() -> None:
