@@ -1,4 +1,4 @@
-"""`shirabe up --demo`: the samples and this repository, and three questions."""
+"""`shirabe up --demo`: the samples and three questions to them, then this repository, while others may ask."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shirabe.cli.output import err, out
 from shirabe.cli.read_commands import print_hits
 from shirabe.cli.rest import Facade
 from shirabe.cli.write_commands import print_report, sync_one
-from shirabe.errors import NotFound
+from shirabe.errors import NotFound, ShirabeError
 from shirabe.runtime import Runtime
 from shirabe.types import Source
 
@@ -31,15 +31,10 @@ def demo_sources(root: Path) -> list[Source]:
     return sources
 
 
-async def run_demo(root: Path, runtime: Runtime, parts: Parts, *, quiet: bool) -> None:
-    """Ingest the demo's sources and answer its questions."""
-    known = {status.source.source_id for status in await parts.sources.list()}
-    for source in demo_sources(root):
-        if source.source_id not in known:
-            await parts.job.add(source)
-        report = await sync_one(parts.job, source.source_id, full=False, quiet=quiet)
-        if not quiet:
-            print_report(report, err)
+async def ask_samples(root: Path, runtime: Runtime, parts: Parts, *, quiet: bool) -> None:
+    """Ingest the samples and answer the demo's questions."""
+    samples, *_ = demo_sources(root)
+    await _ingest(samples, parts, quiet=quiet)
     if quiet:
         return
     async with Facade(runtime) as facade:
@@ -48,3 +43,22 @@ async def run_demo(root: Path, runtime: Runtime, parts: Parts, *, quiet: bool) -
             answer: dict[str, Any] = await facade.search({"query": question, "top_k": HITS})
             print_hits(answer)
     out.print()
+
+
+async def ingest_repository(root: Path, parts: Parts, *, quiet: bool) -> None:
+    """Ingest the repository of the samples; what keeps it from that is said, and ends nothing."""
+    _, *repositories = demo_sources(root)
+    for source in repositories:
+        try:
+            await _ingest(source, parts, quiet=quiet)
+        except ShirabeError as error:
+            err.print(f"{source.source_id}: {error}", markup=False, highlight=False)
+
+
+async def _ingest(source: Source, parts: Parts, *, quiet: bool) -> None:
+    known = {status.source.source_id for status in await parts.sources.list()}
+    if source.source_id not in known:
+        await parts.job.add(source)
+    report = await sync_one(parts.job, source.source_id, full=False, quiet=quiet)
+    if not quiet:
+        print_report(report, err)

@@ -52,7 +52,7 @@ def up(
     json_: Json = False,
 ) -> None:
     """Run OpenSearch, the models, the API and the search page, in the foreground; Ctrl-C stops all."""
-    from shirabe.cli.demo import demo_sources, run_demo
+    from shirabe.cli.demo import ask_samples, demo_sources, ingest_repository
     from shirabe.cli.up import run_up
 
     settings = load_settings(**({"api": {"port": port}} if port is not None else {}))
@@ -62,7 +62,7 @@ def up(
 
     async def when_ready(runtime: Runtime, parts: Parts) -> None:
         if demo:
-            await run_demo(root, runtime, parts, quiet=json_)
+            await ask_samples(root, runtime, parts, quiet=json_)
         if json_:
             print_json({"ready": True, **runtime.model_dump(mode="json")})
         else:
@@ -70,6 +70,8 @@ def up(
                 err.print(f"  {name:<20} {escape(address)}", highlight=False)
             out.print(f"ready {runtime.api_url}", highlight=False)
         sys.stdout.flush()
+        if demo:
+            await ingest_repository(root, parts, quiet=json_)
 
     asyncio.run(run_up(settings, when_ready, quiet=json_))
 

@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -60,7 +60,9 @@ async def prune_daily(activity: ActivityLog) -> None:
         await asyncio.sleep(PRUNE_EVERY_S)
 
 
-async def run_up(settings: Settings, when_ready: Callable[[Runtime, Parts], Awaitable[None]], *, quiet: bool) -> None:
+async def run_up(
+    settings: Settings, when_ready: Callable[[Runtime, Parts], Coroutine[None, None, None]], *, quiet: bool
+) -> None:
     """Start everything, call `when_ready`, and run until SIGINT or SIGTERM; whatever was started is stopped.
 
     Raises: InvalidInput (a taken port, a second `up`), Unavailable, Timeout.
@@ -99,7 +101,7 @@ async def _run(
     settings: Settings,
     port: int,
     stack: AsyncExitStack,
-    when_ready: Callable[[Runtime, Parts], Awaitable[None]],
+    when_ready: Callable[[Runtime, Parts], Coroutine[None, None, None]],
     quiet: bool,
 ) -> None:
     async with asyncio.TaskGroup() as starting:
@@ -137,8 +139,8 @@ async def _run(
     more.on_change = tell
     stack.callback((settings.state_dir / RUN_FILE).unlink, missing_ok=True)
     stack.callback(more.hush)
-    await when_ready(runtime, parts)
     async with asyncio.TaskGroup() as watching:
+        watching.create_task(when_ready(runtime, parts))
         if node is not None:
             watching.create_task(keep_alive("opensearch", node.wait_dead, node.start))
         if models is not None:
