@@ -66,6 +66,7 @@ class PackedTransformer:
         self._device = device
         self._embeddings = embeddings
         self._varlen = has_varlen(device, dtype)
+        self._plain = device.type == "cpu" and dtype is not torch.bfloat16
 
         def linear(pair: Pair, *, gelu: bool = False) -> Linear | Int8Linear:
             if dtype is torch.int8:
@@ -120,9 +121,10 @@ class PackedTransformer:
 
     def _forward(self, ids: Tensor, lengths: Sequence[int], first: Sequence[int] | None, pause: Pause) -> Tensor:
         heads = self._architecture.heads
-        attend = (
-            packed_varlen(Bounds.of(lengths, self._device), heads) if self._varlen else packed_groups(lengths, heads)
-        )
+        if self._varlen:
+            attend = packed_varlen(Bounds.of(lengths, self._device), heads)
+        else:
+            attend = packed_groups(lengths, heads, plain=self._plain)
         return self._through(self._embeddings(ids, lengths), attend, first, pause)
 
     def _through(self, states: Tensor, attend: Attention, first: Sequence[int] | None, pause: Pause) -> Tensor:
