@@ -84,7 +84,8 @@ class _Group:
 def packed_groups(lengths: Sequence[int], heads: int, *, plain: bool) -> Attention:
     """Return the same for any device and precision, in groups of neighbouring texts of equal length.
 
-    plain: texts of up to 512 tokens without the fused kernel, which takes up to half more time for them in fp32 on a CPU.
+    plain: texts of up to 512 tokens without the fused kernel, which takes up to half more time for them on a CPU in
+        fp32.
     """
     longest = _PLAIN_LENGTH if plain else 0
     groups = _groups(

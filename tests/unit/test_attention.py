@@ -26,6 +26,6 @@ def test_a_text_sees_only_itself() -> None:
     qkv = torch.randn(sum(LENGTHS), 3 * DIM, generator=torch.Generator().manual_seed(2))
 
     together = packed_groups(LENGTHS, HEADS, plain=True)(qkv)
-    alone = [packed_groups([len(part)], HEADS, plain=True)(part) for part in qkv.split(LENGTHS)]
+    alone = [packed_groups([len(part)], HEADS, plain=True)(part) for part in torch.split(qkv, LENGTHS)]
 
     assert torch.allclose(together, torch.cat(alone), atol=2e-6)
