@@ -26,7 +26,7 @@ from transformers.utils import logging
 
 from bench import contests
 from bench.contest import Contest, Result, table
-from bench.peers import EMBEDDERS, FLAG_FROM_16, Peer, open_peer
+from bench.peers import EMBEDDERS, FLAG_AS_IT_COMES, FLAG_FROM_16, Peer, open_peer
 from bench.rerankers import RERANKERS, OurCross, Scorer, open_reranker, write_like
 from bench.sizes import BATCH_TOKENS, product_speed, read_sizes
 from bench.texts import LENGTHS, QUESTIONS, describe, mixed_passages
@@ -98,7 +98,7 @@ def embedding(checkpoint: Checkpoint, device: torch.device, arguments: argparse.
     with opened(names, checkpoint, device, passages, outputs) as (peers, absent):
         asked = exact.lengths(QUESTIONS, "query")
         # A batch of one is one, however large it might be.
-        alone = {name: peer for name, peer in peers.items() if name != FLAG_FROM_16}
+        alone = {name: peer for name, peer in peers.items() if name not in (FLAG_FROM_16, FLAG_AS_IT_COMES)}
         contest = contests.one_query({**ours, **alone}, outputs, sum(asked) / len(asked), rounds)
         yield replace(contest, results=(*contest.results, *absent))
         contest = contests.many_passages({**ours, **peers}, passages, outputs, sum(lengths), rounds)

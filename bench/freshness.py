@@ -17,9 +17,9 @@ import random
 import string
 import tempfile
 import time
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,14 +27,14 @@ from fake_confluence import fake_confluence
 from rich.console import Console
 from rich.table import Table
 
-from bench.indexing import new_index
+from bench.busy import fresh_job, ingesting
+from bench.indexing import in_folder, new_index
 from bench.ingest_load import percentile
 from bench.places import POLL_S, Place, open_places
 from ingest.chunkers import StructureChunker
 from ingest.collectors import open_collector
 from ingest.collectors.confluence import ConfluenceCollector
 from ingest.job import SyncJob
-from ingest.locations import guess_kind
 from ingest.sources import IngestSources
 from ingest.watch import Outcome, Watch
 from ingest.webhooks import SECRET_OPTION
@@ -45,7 +45,7 @@ from shirabe.protocols import Collector
 from shirabe.runtime import require_runtime
 from shirabe.settings import Settings, load_settings
 from shirabe.tokens import CheckpointTokens
-from shirabe.types import Acl, Principal, Query, Source
+from shirabe.types import Principal, Query, Source
 
 PATIENCE_S: Final = 120.0
 LOOK_S: Final = 0.02
@@ -72,7 +72,7 @@ async def measure(settings: Settings, rounds: int, busy: Path | None) -> dict[st
 
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        own = _in(settings.model_copy(update={"opensearch": engine}), folder)
+        own = in_folder(settings.model_copy(update={"opensearch": engine}), folder)
         async with contextlib.AsyncExitStack() as stack:
             models = ModelClient(runtime.models_url, settings.models.timeout_s, api_key=settings.models.api_key)
             stack.push_async_callback(models.close)
@@ -85,20 +85,19 @@ async def measure(settings: Settings, rounds: int, busy: Path | None) -> dict[st
             places = await stack.enter_async_context(open_places(job, sources, folder, wiki))
             stop = asyncio.Event()
             watched = [source for source in await job.sources() if SECRET_OPTION not in source.options]
-            tasks = [asyncio.create_task(Watch(job, POLL_S, _complain).run(watched, stop))]
-            if busy:
-                load = _index_again_and_again(
-                    lambda cache: SyncJob(store, models, chunker, _in(own, cache)), busy, stop
-                )
-                tasks.append(asyncio.create_task(load))
+            watching = asyncio.create_task(Watch(job, POLL_S, _complain).run(watched, stop))
             try:
                 times = {place.name: Times() for place in places}
-                for _ in range(rounds):
-                    for place in places:
-                        await _round(store, place, _new_word(), times[place.name])
+                async with contextlib.AsyncExitStack() as load:
+                    if busy:
+                        open_job = partial(fresh_job, store, models, chunker, own)
+                        await load.enter_async_context(ingesting(open_job, busy))
+                    for _ in range(rounds):
+                        for place in places:
+                            await _round(store, place, _new_word(), times[place.name])
             finally:
                 stop.set()
-                await asyncio.gather(*tasks)
+                await watching
     return times
 
 
@@ -128,26 +127,6 @@ async def _until(store: OpenSearchStore, word: str, *, there: bool) -> None:
                 await asyncio.sleep(LOOK_S)
     except TimeoutError:
         raise Unavailable(f"{word} was {'not found' if there else 'still found'} after {PATIENCE_S:.0f} s") from None
-
-
-def _in(settings: Settings, folder: Path) -> Settings:
-    return settings.model_copy(update={"state_dir": folder, "cache_dir": folder / "cache"})
-
-
-async def _index_again_and_again(open_job: Callable[[Path], SyncJob], location: Path, stop: asyncio.Event) -> None:
-    """Index a source under one name after another, each with a cache of its own, until stopped."""
-    place = str(location.resolve())
-    stopped = asyncio.create_task(stop.wait())
-    while not stop.is_set():
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            job = open_job(Path(folder))
-            name = f"busy{uuid.uuid4().hex[:8]}"
-            await job.add(Source(name, guess_kind(place), place, Acl()))
-            syncing = asyncio.create_task(job.sync(name))
-            await asyncio.wait((syncing, stopped), return_when=asyncio.FIRST_COMPLETED)
-            syncing.cancel()
-            await asyncio.gather(syncing, return_exceptions=True)
-            await job.close()
 
 
 def _complain(outcome: Outcome) -> None:

@@ -135,8 +135,7 @@ async def embed_and_index(models: ModelClient, corpus: Corpus, chunker: Structur
     """
     async with new_index(models, settings) as store:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            # The embedding cache lies in the cache directory: both are new, so every text is embedded.
-            fresh = settings.model_copy(update={"state_dir": Path(folder), "cache_dir": Path(folder) / "cache"})
+            fresh = in_folder(settings, Path(folder))
             job = SyncJob(store, models, chunker, fresh, open_source=lambda *_: Held(corpus.documents))
             try:
                 await job.add(Source(SOURCE_ID, "markdown", folder))
@@ -148,6 +147,11 @@ async def embed_and_index(models: ModelClient, corpus: Corpus, chunker: Structur
     if report.failures or report.chunks != corpus.chunks or report.embedded < len(corpus.texts):
         raise Unavailable(f"the sync is not what was to be measured: {report}")
     return len(corpus.texts) / took_s
+
+
+def in_folder(settings: Settings, folder: Path) -> Settings:
+    """Return settings whose state and embedding cache lie in a folder; in a new one every text is embedded."""
+    return settings.model_copy(update={"state_dir": folder, "cache_dir": folder / "cache"})
 
 
 @asynccontextmanager

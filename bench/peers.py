@@ -24,7 +24,10 @@ from shirabe.types import Output, TextKind
 
 FLAG_FROM_16: Final = "FlagEmbedding, batch 16 or more"
 """FlagEmbedding as the goals of `docs/performance.md` want it: the best of batches of 16 to 256."""
+FLAG_AS_IT_COMES: Final = "FlagEmbedding, as it comes"
+"""FlagEmbedding with the batch size it has when nobody chooses one."""
 BATCHES: Final = (4, 8, 16, 32, 64, 128, 256)
+_OF_FLAG: Final[Mapping[str, Sequence[int]]] = {FLAG_FROM_16: BATCHES[2:], FLAG_AS_IT_COMES: (256,)}
 # A batch size that is slower by this much than the best before ends the search.
 _WORSE: Final = 1.1
 _TIMEOUT_S: Final = 3600.0
@@ -186,6 +189,7 @@ Open = Callable[[Checkpoint, torch.device], Peer]
 EMBEDDERS: Final[Mapping[str, Open]] = {
     "FlagEmbedding": FlagEmbedder,
     FLAG_FROM_16: FlagEmbedder,
+    FLAG_AS_IT_COMES: FlagEmbedder,
     "m3serve": M3ServeEmbedder,
     "bge-m3-lite": LiteEmbedder,
     "sentence-transformers": SentenceEncoder,
@@ -198,7 +202,7 @@ def open_peer(
     """Return a peer with its best batch size for a sample of passages, or the row that says why it cannot run."""
     try:
         peer = EMBEDDERS[name](checkpoint, device)
-        peer.batch = best_batch(peer, lambda: peer.encode(sample, "passage", outputs), batches_of(name))
+        peer.batch = best_batch(peer, lambda: peer.encode(sample, "passage", outputs), _OF_FLAG.get(name, BATCHES))
     except Exception as error:  # somebody else's code: whatever it raises is its result
         return Result(name, (), reason(error))
     return peer
@@ -208,11 +212,6 @@ class Batched(Protocol):
     """What has a batch size."""
 
     batch: int
-
-
-def batches_of(name: str) -> Sequence[int]:
-    """Return the batch sizes that a peer chooses from."""
-    return tuple(size for size in BATCHES if name != FLAG_FROM_16 or size >= 16)
 
 
 def best_batch(peer: Batched, work: Callable[[], object], batches: Sequence[int] = BATCHES) -> int:

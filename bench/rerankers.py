@@ -18,13 +18,14 @@ import torch
 
 from bench import checkpoints
 from bench.contest import Result, reason
-from bench.peers import BATCHES, FLAG_FROM_16, batches_of, best_batch
+from bench.peers import BATCHES, FLAG_AS_IT_COMES, FLAG_FROM_16, best_batch
 from bench.probe import ProbeClock
 from bench.sizes import BATCH_TOKENS
 from ray_app.cross_encoder import CrossEncoder
 from shirabe.settings import Precision
 
 MAX_TOKENS: Final = 512
+_OF_FLAG: Final[Mapping[str, Sequence[int]]] = {FLAG_FROM_16: BATCHES[2:], FLAG_AS_IT_COMES: (128,)}
 
 
 def write_like(embedder: Path, folder: Path) -> None:
@@ -126,6 +127,7 @@ class SentenceCross:
 RERANKERS: Final[Mapping[str, Callable[[Path, torch.device], Reranker]]] = {
     "FlagEmbedding": FlagCross,
     FLAG_FROM_16: FlagCross,
+    FLAG_AS_IT_COMES: FlagCross,
     "sentence-transformers": SentenceCross,
 }
 
@@ -136,7 +138,7 @@ def open_reranker(
     """Return a peer with its best batch size for these pairs, or the row that says why it cannot run."""
     try:
         peer = RERANKERS[name](folder, device)
-        peer.batch = best_batch(peer, lambda: peer.score(query, passages), batches_of(name))
+        peer.batch = best_batch(peer, lambda: peer.score(query, passages), _OF_FLAG.get(name, BATCHES))
     except Exception as error:  # somebody else's code: whatever it raises is its result
         return Result(name, (), reason(error))
     return peer

@@ -62,6 +62,12 @@ class Times:
         for stage, stage_ms in answer.get("stages_ms", {}).items():
             self.stages.setdefault(stage, []).append(stage_ms)
 
+    def extend(self, others: Times) -> None:
+        """Count the searches of another round."""
+        self.searches += others.searches
+        for stage, values in others.stages.items():
+            self.stages.setdefault(stage, []).extend(values)
+
     def quantile(self, percent: float) -> float:
         """Return a percentile of the searches, milliseconds."""
         return float(np.percentile(self.searches, percent))
@@ -138,17 +144,27 @@ async def take_turns(
     arms: Mapping[str, Callable[[T], Awaitable[Answer]]], questions: Sequence[T], rounds: int
 ) -> dict[str, Times]:
     """Ask every question of every arm, `rounds` times after one round that only warms up."""
+    await ask_all(arms, questions, 0)
+    times = {name: Times() for name in arms}
+    for number in range(1, rounds + 1):
+        for name, searches in (await ask_all(arms, questions, number)).items():
+            times[name].extend(searches)
+    return times
+
+
+async def ask_all(
+    arms: Mapping[str, Callable[[T], Awaitable[Answer]]], questions: Sequence[T], number: int
+) -> dict[str, Times]:
+    """Ask every question of every arm once. number: of the round, for each begins with another arm."""
     times = {name: Times() for name in arms}
     names = list(arms)
-    for number in range(rounds + 1):
-        for place, question in enumerate(questions):
-            # Who asks first changes, for the first to ask finds colder caches.
-            turn = (number + place) % len(names)
-            for name in names[turn:] + names[:turn]:
-                begun = time.perf_counter()
-                answer = await arms[name](question)
-                if number:
-                    times[name].add((time.perf_counter() - begun) * 1_000.0, answer)
+    for place, question in enumerate(questions):
+        # Who asks first changes, for the first to ask finds colder caches.
+        turn = (number + place) % len(names)
+        for name in names[turn:] + names[:turn]:
+            begun = time.perf_counter()
+            answer = await arms[name](question)
+            times[name].add((time.perf_counter() - begun) * 1_000.0, answer)
     return times
 
 
