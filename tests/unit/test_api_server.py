@@ -25,6 +25,17 @@ async def test_it_serves_on_a_free_port_and_frees_it() -> None:
     await again.stop()
 
 
+async def test_an_answer_of_several_packets_waits_for_no_acknowledgement() -> None:
+    server = ApiServer(Facade().app(), "127.0.0.1", 0)
+    await server.start()
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        await client.get("/healthz")
+        assert server._server is not None
+        accepted = [each.transport.get_extra_info("socket") for each in server._server.server_state.connections]
+        assert [each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in accepted] == [1]
+    await server.stop()
+
+
 async def test_a_taken_port_is_named() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
