@@ -1,8 +1,9 @@
 """Batches by tokens, not by requests: many callers' texts through three stages, each in a thread of its own.
 
-Queries overtake passages, also between two layers of a batch that runs; a full queue is an answer (`Overloaded`), not
-a wait, and passages never fill it for queries; when a stage dies every caller gets the error. A batch that is too
-large for the memory is halved; only a text that is too large by itself fails.
+Queries overtake passages, also between two layers of a batch that runs; a caller's few passages take turns with
+another's many. A full queue is an answer (`Overloaded`), not a wait, and passages never fill it for queries. When a
+stage dies every caller gets the error. A batch that is too large for the memory is halved; only a text that is too
+large by itself fails.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, get_args
 
 from ray_app.lane import Item, Lane, Request, take
 from ray_app.observer import Observer
+from ray_app.passages import Passages
 from ray_app.pause import Pause, no_pause
-from ray_app.token_budget import cut
 from ray_app.tokenizer import Ids
 from shirabe.errors import Overloaded, ShirabeError, Unavailable
 from shirabe.types import Output
@@ -33,8 +34,6 @@ Core = Callable[[Sequence[Ids], frozenset[Output], Pause], _Raw]
 
 # While passages wait, at most this many batches of queries run for each batch of passages.
 _QUERY_RUN: Final = 16
-# Passages are sorted by length within this many batches' worth, taken in order of arrival: long ones do not starve.
-_WINDOW_BATCHES: Final = 8
 _FIRST_GUESS_TOKENS_S: Final = 10_000.0
 # What else takes the memory may be gone after this.
 _MEMORY_WAIT_S: Final = 2.0
@@ -74,8 +73,9 @@ class Scheduler(Generic[_Raw, _Row]):
         self._post = post
         self._limits = limits
         self._observer = observer or Observer()
-        self._lanes: dict[Lane, deque[Item[_Row]]] = {"query": deque(), "passage": deque()}
-        self._planned: deque[list[Item[_Row]]] = deque()
+        self._queries: deque[Item[_Row]] = deque()
+        self._passages = Passages[_Row]()
+        self._halves: deque[list[Item[_Row]]] = deque()
         self._requests: set[Request[_Row]] = set()
         self._query_run = 0
         self._lent_s = 0.0
@@ -86,7 +86,7 @@ class Scheduler(Generic[_Raw, _Row]):
         self._failure: ShirabeError | None = None
         self._loop_task: asyncio.Task[None] | None = None
         # Queries have a tokenising thread of their own, so they need not wait for a large request's.
-        self._pre_threads = {lane: ThreadPoolExecutor(1, f"pre-{lane}") for lane in self._lanes}
+        self._pre_threads = {lane: ThreadPoolExecutor(1, f"pre-{lane}") for lane in get_args(Lane)}
         self._core_thread = core_thread or ThreadPoolExecutor(1, "core")
         self._post_thread = ThreadPoolExecutor(1, "post")
 
@@ -136,7 +136,11 @@ class Scheduler(Generic[_Raw, _Row]):
         self._requests.add(request)
         self._hold(tokens, lane)
         try:
-            self._lanes[lane].extend(Item(request, index, ids) for index, ids in enumerate(prepared))
+            items = [Item(request, index, ids) for index, ids in enumerate(prepared)]
+            if lane == "query":
+                self._queries.extend(items)
+            else:
+                self._passages.extend(items, self._limits.passage_batch)
             self._arrived.set()
             return await answer
         finally:
@@ -198,9 +202,9 @@ class Scheduler(Generic[_Raw, _Row]):
 
         Meanwhile the loop only adds to the lane: `_run` waits for the batch of passages.
         """
-        if not self._lanes["query"] or self._query_run >= _QUERY_RUN:
+        if not self._queries or self._query_run >= _QUERY_RUN:
             return
-        batch = sorted(take(self._lanes["query"], self._limits.query_batch), key=len)
+        batch = sorted(take(self._queries, self._limits.query_batch), key=len)
         if not batch:
             return
         self._query_run += 1
@@ -242,7 +246,7 @@ class Scheduler(Generic[_Raw, _Row]):
             return
         self._observer.out_of_memory()
         middle = len(batch) // 2
-        self._planned.extendleft((batch[middle:], batch[:middle]))
+        self._halves.extendleft((batch[middle:], batch[:middle]))
 
     def _refuse(self, batch: Sequence[Item[_Row]]) -> None:
         """Fail the callers of a batch that found no memory; the others go on."""
@@ -271,22 +275,18 @@ class Scheduler(Generic[_Raw, _Row]):
 
     def _next_batch(self) -> list[Item[_Row]]:
         self.check()
-        passages_wait = bool(self._planned or self._lanes["passage"])
-        if self._lanes["query"] and not (passages_wait and self._query_run >= _QUERY_RUN):
-            batch = take(self._lanes["query"], self._limits.query_batch)
+        passages_wait = bool(self._halves or self._passages)
+        if self._queries and not (passages_wait and self._query_run >= _QUERY_RUN):
+            batch = take(self._queries, self._limits.query_batch)
             if batch:
                 self._query_run += 1
                 return sorted(batch, key=len)
         self._query_run = 0
-        while self._planned or self._lanes["passage"]:
-            if not self._planned:
-                window = take(self._lanes["passage"], self._limits.passage_batch * _WINDOW_BATCHES)
-                self._planned.extend(cut(sorted(window, key=len), len, self._limits.passage_batch))
-                continue
-            batch = [item for item in self._planned.popleft() if not item.request.answer.done()]
+        while self._halves:
+            batch = [item for item in self._halves.popleft() if not item.request.answer.done()]
             if batch:
                 return batch
-        return take(self._lanes["query"], self._limits.query_batch)
+        return self._passages.next(self._limits.passage_batch) or take(self._queries, self._limits.query_batch)
 
 
 def _outputs(batch: Sequence[Item[_Row]]) -> frozenset[Output]:

@@ -95,7 +95,7 @@ def submit(
 
 def waiting(scheduler: Scheduler[list[int], int], lane: Lane) -> int:
     """Texts that are ready for a batch; `queued_tokens` counts those that are still being tokenised, too."""
-    return len(scheduler._lanes[lane])
+    return len(scheduler._queries if lane == "query" else scheduler._passages)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -245,6 +245,37 @@ async def test_long_passages_do_not_starve_under_short_ones() -> None:
     place = next(i for i, batch in enumerate(model.batches) if (1, 100) in batch)
     assert place <= 10
     assert len(model.batches) > 40
+
+
+async def test_a_caller_with_few_passages_does_not_wait_for_all_of_another() -> None:
+    model = FakeModel()
+    async with running(model) as scheduler:
+        model.gate.clear()
+        many = submit(scheduler, [text(1, 50) for _ in range(20)], "passage")
+        await model.in_forward()
+        few = submit(scheduler, [text(2, 40)], "passage")
+        await until(lambda: waiting(scheduler, "passage") == 19)
+        model.gate.set()
+
+        assert await few == [2]
+        assert not many.done()
+        await many
+
+    assert [(2, 40)] in model.batches[:3]
+
+
+async def test_many_passages_get_every_other_batch_though_few_never_end() -> None:
+    model = FakeModel()
+    async with running(model) as scheduler:
+        model.gate.clear()
+        many = submit(scheduler, [text(1, 100) for _ in range(4)], "passage")
+        await model.in_forward()
+        few = [submit(scheduler, [text(2, 100)], "passage") for _ in range(10)]
+        await until(lambda: waiting(scheduler, "passage") == 13)
+        model.gate.set()
+        await asyncio.gather(many, *few)
+
+    assert [batch[0][0] for batch in model.batches[:8]] == [1, 2, 1, 2, 1, 2, 1, 2]
 
 
 async def test_a_full_queue_is_an_answer() -> None:
