@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +26,7 @@ from fake_confluence import fake_confluence
 from rich.console import Console
 from rich.table import Table
 
-from bench.busy import fresh_job, ingesting
+from bench.busy import ingesting
 from bench.indexing import in_folder, new_index
 from bench.ingest_load import percentile
 from bench.places import POLL_S, Place, open_places
@@ -90,8 +89,7 @@ async def measure(settings: Settings, rounds: int, busy: Path | None) -> dict[st
                 times = {place.name: Times() for place in places}
                 async with contextlib.AsyncExitStack() as load:
                     if busy:
-                        open_job = partial(fresh_job, store, models, chunker, own)
-                        await load.enter_async_context(ingesting(open_job, busy))
+                        await load.enter_async_context(ingesting(busy))
                     for _ in range(rounds):
                         for place in places:
                             await _round(store, place, _new_word(), times[place.name])

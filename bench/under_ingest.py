@@ -1,8 +1,9 @@
 """`python -m bench.under_ingest SOURCE`: what a search takes while another source is embedded and indexed, of idle.
 
 Against what `shirabe up` runs. The source goes into an index of its own in the same engine, again and again, nothing of
-it from a cache: models, processors and engine are shared, the index that is searched stays as it is. Idle and busy take
-turns round by round, and within a round our search with reranking and without takes turns query by query.
+it from a cache, and by another process: models, processors and engine are shared, the index that is searched stays as
+it is. Idle and busy take turns round by round, and within a round our search with reranking and without takes turns
+query by query.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import argparse
 import asyncio
 import json
 import statistics
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,17 +21,13 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from bench.busy import fresh_job, ingesting
-from bench.indexing import new_index
+from bench.busy import ingesting
 from bench.search import BARE, OURS, TOP_K, Ask, Ours, Times, ask_all
 from evaluation.judged import load_judged
-from ingest.chunkers import StructureChunker
-from ray_app.client import ModelClient
 from shirabe.cli.rest import Facade
 from shirabe.errors import ShirabeError
 from shirabe.runtime import Runtime, require_runtime
-from shirabe.settings import Settings, load_settings
-from shirabe.tokens import CheckpointTokens
+from shirabe.settings import load_settings
 
 IDLE: Final = "idle"
 BUSY: Final = "busy"
@@ -39,17 +36,6 @@ TARGET: Final = 1.5
 Load = Callable[[], AbstractAsyncContextManager[None]]
 Measured = Mapping[str, Mapping[str, Times]]
 """By state, then by arm."""
-
-
-@asynccontextmanager
-async def loads(settings: Settings, runtime: Runtime, location: Path) -> AsyncIterator[Load]:
-    """Give what embeds and indexes a source while it is entered, and delete the index in the end."""
-    chunker = StructureChunker(CheckpointTokens(runtime.checkpoint), settings.ingest.chunk_tokens)
-    async with AsyncExitStack() as stack:
-        models = ModelClient(runtime.models_url, settings.models.timeout_s, api_key=settings.models.api_key)
-        stack.push_async_callback(models.close)
-        store = await stack.enter_async_context(new_index(models, settings))
-        yield partial(ingesting, partial(fresh_job, store, models, chunker, settings), location)
 
 
 async def measure(arms: Mapping[str, Ask], texts: Sequence[str], rounds: int, load: Load) -> Measured:
@@ -65,13 +51,11 @@ async def measure(arms: Mapping[str, Ask], texts: Sequence[str], rounds: int, lo
     return measured
 
 
-async def run(settings: Settings, runtime: Runtime, location: Path, texts: Sequence[str], rounds: int) -> Measured:
+async def run(runtime: Runtime, location: Path, texts: Sequence[str], rounds: int) -> Measured:
     """Measure against what runs. Raises: ShirabeError."""
-    engine = settings.opensearch.model_copy(update={"url": runtime.opensearch_url})
-    settings = settings.model_copy(update={"opensearch": engine})
-    async with Facade(runtime) as facade, loads(settings, runtime, location) as load:
+    async with Facade(runtime) as facade:
         arms: dict[str, Ask] = {OURS: Ours(facade, "auto"), BARE: Ours(facade, "none")}
-        return await measure(arms, texts, rounds, load)
+        return await measure(arms, texts, rounds, partial(ingesting, location))
 
 
 def figures(measured: Measured) -> dict[str, Any]:
@@ -118,11 +102,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.rounds < 1:
         parser.error("--rounds: at least 1")
-    settings = load_settings()
     try:
-        runtime = require_runtime(settings.state_dir)
+        runtime = require_runtime(load_settings().state_dir)
         texts = [query.query for query in load_judged(arguments.queries)]
-        measured = asyncio.run(run(settings, runtime, arguments.source, texts, arguments.rounds))
+        measured = asyncio.run(run(runtime, arguments.source, texts, arguments.rounds))
     except ShirabeError as error:
         parser.exit(1, f"error: {error}\n")
     show(measured, len(texts), arguments.rounds)
