@@ -1,4 +1,4 @@
-"""`python -m bench.busy SOURCE`: embed and index a source, again and again, until interrupted; load for benchmarks.
+"""`python -m bench.busy SOURCE`: embed and index a source, again and again, until ended; load for benchmarks.
 
 Into an index of its own in the engine that `shirabe up` runs, under one name after another, nothing of it from a cache.
 Says `embedding` once the first chunks are. In a process of its own, so that whoever measures beside it measures no
@@ -13,10 +13,10 @@ import signal
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bench.indexing import in_folder, new_index
 from ingest.chunkers import StructureChunker
@@ -55,7 +55,7 @@ async def ingesting(location: Path) -> AsyncIterator[None]:
                 raise Unavailable(f"{location} is not being embedded: {said.read().decode(errors='replace').strip()}")
         finally:
             if load.returncode is None:
-                load.send_signal(signal.SIGINT)
+                load.terminate()
             await load.wait()
 
 
@@ -105,16 +105,26 @@ async def run(settings: Settings, location: Path) -> None:
         await models.close()
 
 
+async def until_ended(work: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends, or an interrupt or a termination cancels it, which is its regular end.
+
+    An interrupt alone would not do: a shell has those ignored in what it runs in the background, and in their children.
+    """
+    task = asyncio.create_task(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 def main() -> None:
-    """Run until interrupted."""
+    """Run until ended."""
     parser = argparse.ArgumentParser(prog="python -m bench.busy", description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path, help="a folder, file, or git bundle")
     try:
-        asyncio.run(run(load_settings(), parser.parse_args().source))
+        asyncio.run(until_ended(run(load_settings(), parser.parse_args().source)))
     except ShirabeError as error:
         raise SystemExit(str(error)) from None
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from ingest_fakes import CountingEmbedder, FailingStore, Repository, job_in
 
-from bench.busy import again_and_again, ingesting
+from bench.busy import again_and_again, ingesting, until_ended
 from ingest.job import SyncJob
 from shirabe.errors import NotFound, Unavailable
 
@@ -48,3 +50,32 @@ async def test_a_process_that_ends_says_why(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(Unavailable, match="shirabe up"):
         async with ingesting(tmp_path):
             pytest.fail("nothing runs")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_and_it_clears_up(number: signal.Signals) -> None:
+    cleared = False
+
+    async def work() -> None:
+        nonlocal cleared
+        try:
+            os.kill(os.getpid(), number)
+            await asyncio.Event().wait()
+        finally:
+            cleared = True
+
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        async with asyncio.timeout(60):
+            await until_ended(work())
+    finally:
+        signal.signal(number, before)
+    assert cleared
+
+
+async def test_its_own_error_is_raised() -> None:
+    async def work() -> None:
+        raise NotFound("gone")
+
+    with pytest.raises(NotFound):
+        await until_ended(work())
