@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from opensearch.japanese import by_kuromoji, by_sudachi
+from shirabe.settings import Japanese
+
 ANALYZER_VERSION = "5"
 """Recorded in every index generation; raise it with any change to the terms below, or to the fields they are in."""
 
@@ -65,22 +68,17 @@ def nfkc_mappings() -> tuple[str, ...]:
     )
 
 
-def analysis(user_dictionary: Sequence[str] = ()) -> dict[str, Any]:
+def analysis(japanese: Japanese = "kuromoji", user_dictionary: Sequence[str] = ()) -> dict[str, Any]:
     """Return the `analysis` section of the index settings; the rules of a user dictionary go to kuromoji."""
-    rules = {"user_dictionary_rules": list(user_dictionary)} if user_dictionary else {}
+    cut = by_sudachi() if japanese == "sudachi" else by_kuromoji(user_dictionary)
     return {
         "char_filter": {
             "nfkc": {"type": "mapping", "mappings": list(nfkc_mappings())},
             "inner_okurigana": {"type": "pattern_replace", "pattern": _INNER_OKURIGANA, "replacement": ""},
+            **cut.char_filters,
         },
         "tokenizer": {
-            # Compounds are cut and not kept whole: kept, a query for one would demand all of its parts.
-            "kuromoji_search": {
-                "type": "kuromoji_tokenizer",
-                "mode": "search",
-                "discard_compound_token": True,
-                **rules,
-            },
+            **cut.tokenizers,
             "latin_words": {"type": "pattern", "pattern": _LATIN_WORD, "group": 0},
             # Possessive: giving back would take a stack frame a name, and a stack that overflows ends the node.
             "code_words": {"type": "pattern", "pattern": rf"{_WORD}(?:[./:{{}}\-]++{_WORD})*+", "group": 0},
@@ -90,7 +88,7 @@ def analysis(user_dictionary: Sequence[str] = ()) -> dict[str, Any]:
             "cjk_bigrams": {"type": "cjk_bigram", "ignored_scripts": ["hangul"]},
             "only_bigrams": {"type": "keep_types", "types": ["<SINGLE>", "<DOUBLE>"]},
             "cjk_only": {"type": "pattern_replace", "pattern": f"^[^{_JAPANESE}]+$"},
-            "reading": {"type": "kuromoji_readingform", "use_romaji": False},
+            **cut.filters,
             # One syllable is the reading of too much.
             "syllables": {"type": "length", "min": 2},
             "english_possessive": {"type": "stemmer", "language": "possessive_english"},
@@ -113,21 +111,11 @@ def analysis(user_dictionary: Sequence[str] = ()) -> dict[str, Any]:
             },
         },
         "analyzer": {
-            KUROMOJI: _analyzer(
-                "kuromoji_search",
-                "kuromoji_baseform",
-                "kuromoji_part_of_speech",
-                "ja_stop",
-                "kuromoji_stemmer",
-                "lowercase",
-                # Without it "the" alone makes any English text an answer to any English question.
-                "english_stop",
-            ),
+            # Without English stop words "the" alone makes any English text an answer to any English question.
+            KUROMOJI: _analyzer(*cut.words, "lowercase", "english_stop", before=cut.before),
             BIGRAM: _analyzer("standard", "cjk_bigrams", "only_bigrams", before=["inner_okurigana"]),
             # 子ども and 子供, 行う and 行なう, ごみ and ゴミ sound alike.
-            READING: _analyzer(
-                "kuromoji_search", "kuromoji_part_of_speech", "reading", "kuromoji_stemmer", "cjk_only", "syllables"
-            ),
+            READING: _analyzer(*cut.readings, "cjk_only", "syllables", before=cut.before),
             ENGLISH: _analyzer("latin_words", "english_possessive", "lowercase", "english_stop", "english_stem"),
             IDENTIFIERS: _analyzer("code_words", "names_and_words", "lowercase", "joined_too", "remove_duplicates"),
         },

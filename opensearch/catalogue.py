@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ from opensearch.history import Event, with_event
 from opensearch.lexical import DEFAULT_WEIGHTS, LexicalWeights
 from opensearch.logged_queries import logged_queries
 from opensearch.mapping import index_meta
-from opensearch.shape import Shape, shape_of
+from opensearch.shape import ShapeOf, choose_shape
 from opensearch.store import OpenSearchStore
 from opensearch.words import JointWords
 from shirabe.errors import InvalidInput
@@ -47,7 +47,7 @@ class Catalogue:
     """The generations of one alias. Made by `open_catalogue`, closed by `close`; its stores share its connections."""
 
     def __init__(
-        self, client: AsyncOpenSearch, alias: str, shape: Callable[[], Shape], weights: LexicalWeights = DEFAULT_WEIGHTS
+        self, client: AsyncOpenSearch, alias: str, shape: ShapeOf, weights: LexicalWeights = DEFAULT_WEIGHTS
     ) -> None:
         self._client = client
         self._alias = alias
@@ -102,6 +102,13 @@ class Catalogue:
         others = await all_generations(self._client, self._alias)
         return [answering, *(each for each in reversed(others) if each.uuid != answering.uuid)]
 
+    async def shape(self) -> Mapping[str, Any]:
+        """Return what a generation that is made now records of its shape.
+
+        Raises: NotFound, InvalidInput for what is configured and cannot be; Forbidden, Unavailable, Timeout.
+        """
+        return (await self._shape()).meta
+
     async def create(self, model: ModelInfo, chunker_version: str, facts: Mapping[str, Any]) -> Generation:
         """Make the next generation, beside the one that answers; `facts` are recorded with it.
 
@@ -111,7 +118,7 @@ class Catalogue:
         known = await all_generations(self._client, self._alias)
         name = generation_name(self._alias, max((each.number for each in known), default=0) + 1)
         meta = with_event({**index_meta(model, chunker_version), **facts}, "created", beside=answering.name)
-        body = await new_body(self._client, name, meta, model, self._shape())
+        body = await new_body(self._client, name, meta, model, await self._shape())
         if not await create_index(self._client, name, body):
             raise InvalidInput(
                 f"the name {name} is taken by an index that Shirabe did not make: delete or rename it; "
@@ -202,4 +209,5 @@ class Catalogue:
 async def open_catalogue(settings: OpenSearchSettings, weights: LexicalWeights = DEFAULT_WEIGHTS) -> Catalogue:
     """Connect. Raises: InvalidInput when the engine is too old; Unavailable, Timeout."""
     # The user dictionary lies where generations are made, which a backfill's workers do not do.
-    return Catalogue(await open_client(settings), settings.alias, partial(shape_of, settings), weights)
+    client = await open_client(settings)
+    return Catalogue(client, settings.alias, partial(choose_shape, client, settings), weights)

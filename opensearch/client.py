@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from opensearchpy import AsyncOpenSearch
-from opensearchpy.exceptions import ConnectionError as EngineUnreachable
 from opensearchpy.exceptions import (
+    AuthorizationException,
     ConnectionTimeout,
     RequestError,
     SerializationError,
     TransportError,
 )
+from opensearchpy.exceptions import ConnectionError as EngineUnreachable
 
 from shirabe.errors import InvalidInput, Overloaded, ShirabeError, Timeout, Unavailable
 from shirabe.settings import OpenSearchSettings
@@ -120,6 +121,19 @@ async def alias_members(client: AsyncOpenSearch, alias: str) -> dict[str, bool]:
     with asking():
         rows = await client.cat.aliases(name=alias, params={"format": "json", "h": "index,is_write_index"})
     return {row["index"]: row["is_write_index"] == "true" for row in rows}
+
+
+async def node_plugins(client: AsyncOpenSearch) -> Mapping[str, Any] | None:
+    """Return every node with its roles and plugins, as `_nodes/plugins` has them; None when our user may not ask.
+
+    Raises: Unavailable, Timeout.
+    """
+    with asking():
+        try:
+            answer: Mapping[str, Any] = await client.nodes.info(metric="plugins")
+        except AuthorizationException:
+            return None
+    return answer
 
 
 async def open_client(settings: OpenSearchSettings) -> AsyncOpenSearch:

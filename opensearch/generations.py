@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from opensearchpy import AsyncOpenSearch
 
 from opensearch.client import alias_members, asking, create_index
 from opensearch.mapping import index_body, index_meta
-from opensearch.shape import Shape
+from opensearch.shape import Shape, ShapeOf
 from shirabe.errors import InvalidInput, Unavailable
 from shirabe.types import ModelInfo
 
@@ -98,20 +98,21 @@ async def ensure_generation(
     alias: str,
     model: ModelInfo,
     chunker_version: str,
-    shape: Callable[[], Shape],
+    shape: ShapeOf,
     facts: Mapping[str, Any] | None = None,
 ) -> Generation:
     """Return the generation that answers, made now when there is none; two processes at once get the same one.
 
     `shape` is asked for, and `facts` are recorded, when one is made.
 
-    Raises: Unavailable, Timeout; InvalidInput for an index that took the name.
+    Raises: Unavailable, Timeout; InvalidInput for an index that took the name; what `shape` raises.
     """
     name = await current_name(client, alias)
     if name is None:
         name = generation_name(alias, 1)
         # The alias comes with the index in one step, so nobody sees one without the other.
-        body = await new_body(client, name, {**index_meta(model, chunker_version), **(facts or {})}, model, shape())
+        meta = {**index_meta(model, chunker_version), **(facts or {})}
+        body = await new_body(client, name, meta, model, await shape())
         body["aliases"][alias] = {"is_write_index": True}
         created = await create_index(client, name, body)
         if not created and await current_name(client, alias) is None:

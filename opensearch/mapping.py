@@ -79,7 +79,7 @@ def index_body(
                 "gc_deletes": "1h",
                 "query": {"default_field": ["title.kuromoji", "text.kuromoji", "text.english", "text.identifiers"]},
             },
-            "analysis": analysis(shape.user_dictionary),
+            "analysis": analysis(shape.japanese, shape.user_dictionary),
         },
         "mappings": {
             "dynamic": "strict",

@@ -40,7 +40,7 @@ from opensearch.queries import (
     versions_body,
 )
 from opensearch.reader import Reader
-from opensearch.shape import shape_of
+from opensearch.shape import choose_shape
 from shirabe.definitions import is_code
 from shirabe.errors import InvalidInput, Unavailable
 from shirabe.legs import LEGS
@@ -289,7 +289,7 @@ async def open_store(
     """
     client = await open_client(settings)
     try:
-        shape = partial(shape_of, settings)
+        shape = partial(choose_shape, client, settings)
         check_meta(await ensure_generation(client, settings.alias, model, chunker_version, shape), model)
     except BaseException:
         await client.close()

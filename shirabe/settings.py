@@ -24,6 +24,8 @@ Compression = Literal["1x", "2x", "4x", "8x", "16x", "32x"]
 """How many times smaller a dense vector is in memory, as k-NN's `compression_level` has it."""
 IN_LUCENE: Final[tuple[Compression, ...]] = ("1x", "4x")
 """What the embedded node can do: the others need k-NN's native library, which is in OpenSearch's distributions."""
+Japanese = Literal["kuromoji", "sudachi"]
+"""What cuts Japanese text into words."""
 
 
 def default_state_dir() -> Path:
@@ -72,9 +74,21 @@ class OpenSearchSettings(Section):
         description="Of dense vectors in memory, for a new generation: `1x` or `4x`; with `url` also `2x` to `32x`",
     )
     shards: int = Field(1, ge=1, le=1024, description="Primary shards of a new generation")
+    japanese: Literal["auto"] | Japanese = Field(
+        "auto", description="Of a new generation; `auto`: `sudachi` where the cluster has its plugin, else `kuromoji`"
+    )
     user_dictionary: Path | None = Field(
         None, description="Words of a new generation's Japanese analysis: a file as kuromoji's user dictionary"
     )
+
+    @model_validator(mode="after")
+    def _check_japanese(self) -> OpenSearchSettings:
+        if self.japanese == "sudachi" and self.user_dictionary is not None:
+            raise ValueError(
+                "user_dictionary is for kuromoji: Sudachi's plugin takes no words in an index's settings, only built "
+                "dictionaries on every node; choose japanese kuromoji, or leave user_dictionary out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_compression(self) -> OpenSearchSettings:

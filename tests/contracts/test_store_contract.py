@@ -66,7 +66,11 @@ async def real_store(opensearch_url: str, alias: str) -> AsyncIterator[OpenSearc
 @pytest_asyncio.fixture
 async def real_pair(opensearch_url: str, alias: str, real_store: OpenSearchStore) -> PairStore:
     """Code in an index of its own beside the other, built by the same model; both are removed with the other."""
-    prose = Catalogue(real_store._client, alias, Shape)
+
+    async def shape() -> Shape:
+        return Shape()
+
+    prose = Catalogue(real_store._client, alias, shape)
     code = prose.beside("code")
     made = await code.ensure(MODEL, "1")
     words = prose.words(prose.alias, code.alias)

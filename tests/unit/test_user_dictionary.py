@@ -57,5 +57,5 @@ def test_a_generation_records_which_words_it_knows(tmp_path: Path) -> None:
     plain = shape_of(OpenSearchSettings())
     told = shape_of(OpenSearchSettings(user_dictionary=written(tmp_path, AIRPORT)))
     other = shape_of(OpenSearchSettings(user_dictionary=written(tmp_path, AIRPORT.replace("カスタム", ""))))
-    assert plain.meta == {"compression": "1x", "user_dictionary": ""}
+    assert plain.meta == {"compression": "1x", "user_dictionary": "", "japanese": "kuromoji"}
     assert len({told.meta["user_dictionary"], other.meta["user_dictionary"], ""}) == 3
