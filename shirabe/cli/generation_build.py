@@ -13,6 +13,7 @@ from opensearch.analysis import ANALYZER_VERSION
 from opensearch.catalogue import Catalogue
 from opensearch.generations import Generation, serves
 from opensearch.history import state_of
+from opensearch.shape import recorded_shape
 from shirabe.cli.code_index import HOLDS
 from shirabe.cli.code_moves import move_out
 from shirabe.cli.compose import Parts
@@ -110,11 +111,13 @@ async def _candidate(
         "analyzer_version": ANALYZER_VERSION,
         CHUNK_TOKENS: chunk_tokens,
         FROM_SOURCES: from_sources,
+        **await catalogue.shape(),
     }
     for generation in await catalogue.live():
         if state_of(generation, answering.name) != "candidate":
             continue
-        differing = [key for key, value in wanted.items() if generation.meta.get(key) != value]
+        recorded = {**generation.meta, **recorded_shape(generation.meta)}
+        differing = [key for key, value in wanted.items() if recorded.get(key) != value]
         if not serves(generation, model.info):
             differing = ["model", *differing]
         if differing:

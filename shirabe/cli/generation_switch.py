@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from opensearch.catalogue import Catalogue, Size
 from opensearch.generations import Generation
 from opensearch.history import State, events_of, idle_since, last_event, state_of
+from opensearch.shape import recorded_shape
 from shirabe.cli.compose import Parts
 from shirabe.cli.generation_check import chosen_candidate
 from shirabe.cli.generation_models import drop_models
@@ -43,6 +44,7 @@ class Row:
     analyzer_version: str
     compression: str
     user_dictionary: str
+    japanese: str
     documents: int
     chunks: int
     bytes: int
@@ -195,9 +197,7 @@ async def _row(
         dim=generation.dim,
         chunker_version=meta["chunker_version"],
         analyzer_version=meta["analyzer_version"],
-        # Generations of before it was a setting do not say.
-        compression=meta.get("compression", "1x"),
-        user_dictionary=meta.get("user_dictionary", ""),
+        **recorded_shape(meta),
         documents=sum(documents for documents, _ in counts.values()),
         chunks=sum(chunks for _, chunks in counts.values()),
         bytes=size.bytes,

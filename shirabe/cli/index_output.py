@@ -20,6 +20,7 @@ def print_row(row: Row) -> None:
     """Print a generation."""
     made = f"{escape(row.model)}, {row.dim} dimensions, chunker {row.chunker_version}, analyzer {row.analyzer_version}"
     made += f", vectors {row.compression} smaller" if row.compression != "1x" else ""
+    made += ", Japanese by Sudachi" if row.japanese == "sudachi" else ""
     made += f", user dictionary {row.user_dictionary}" if row.user_dictionary else ""
     holds = f"{row.documents} documents, {row.chunks} chunks, {row.bytes / 1e6:.1f} MB"
     became = [f"built {_when(row.built)}"] if row.built else []

@@ -358,6 +358,28 @@ async def test_from_the_sources_with_chunks_of_another_size(rig: Rig, tmp_path: 
     await rolled_back(rig)
 
 
+async def test_a_candidate_of_another_analysis_is_not_taken_for_the_one_asked_for(rig: Rig, tmp_path: Path) -> None:
+    await filled(rig, tmp_path / "pages")
+    built = await rig.build()
+    assert (await rig.build()).generation == built.generation
+    listed = (await rig.rows())[built.generation]
+    assert (listed.compression, listed.user_dictionary, listed.japanese) == ("1x", "", "kuromoji")
+    words = tmp_path / "words.csv"
+    words.write_text("茜便,茜便,アカネビン,固有名詞\n", encoding="utf-8")
+    engine = rig.settings.opensearch.model_copy(update={"user_dictionary": words})
+    told = rig.settings.model_copy(update={"opensearch": engine})
+    before = await rig.state()
+    async with open_parts(told, rig.url, rig.servers.first, rig.checkpoint) as parts:
+        with pytest.raises(InvalidInput, match="of another user_dictionary"):
+            await build(parts, told, ModelChoice(), silent, from_sources=False)
+    lacking = rig.settings.opensearch.model_copy(update={"japanese": "sudachi"})
+    asking = rig.settings.model_copy(update={"opensearch": lacking})
+    async with open_parts(asking, rig.url, rig.servers.first, rig.checkpoint) as parts:
+        with pytest.raises(InvalidInput, match="analysis-sudachi is not on embedded"):
+            await build(parts, asking, ModelChoice(), silent, from_sources=False)
+    assert await rig.state() == before
+
+
 async def test_an_alias_that_points_at_two_changes_nothing(rig: Rig, tmp_path: Path) -> None:
     await filled(rig, tmp_path / "pages")
     stray = f"{rig.settings.opensearch.alias}-stray"
