@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from opensearch.client import version_refusal
+from opensearch.japanese_choice import nodes_without_sudachi
 from opensearch.plugin.calls import Call
 from opensearch.plugin.cluster import Cluster
 from shirabe.errors import Unavailable
@@ -28,7 +29,8 @@ OPTIONAL: Final[Mapping[str, str]] = {
 class Facts:
     """A cluster: its version, the components that every node has, what blocks writing, and its settings.
 
-    `settings` are in force, flat; `persistent` and `transient` are those of them that somebody set.
+    `settings` are in force, flat; `persistent` and `transient` are those of them that somebody set. `without_sudachi`
+    names the nodes that Sudachi would have to be on, too.
     """
 
     distribution: str
@@ -38,6 +40,7 @@ class Facts:
     settings: Mapping[str, Any]
     persistent: Mapping[str, Any]
     transient: Mapping[str, Any]
+    without_sudachi: tuple[str, ...]
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -72,6 +75,7 @@ async def read_facts(cluster: Cluster) -> Facts:
             settings={**settings["defaults"], **settings["persistent"], **settings["transient"]},
             persistent=settings["persistent"],
             transient=settings["transient"],
+            without_sudachi=tuple(nodes_without_sudachi(nodes)),
         )
     except (TypeError, KeyError, AttributeError) as error:
         raise Unavailable(f"what answers there is not an OpenSearch: {error!r}") from error

@@ -19,6 +19,7 @@ from opensearch.plugin.served import ServedModels
 from opensearch.plugin.shelves import RECORD, SEARCH_CONFIGURATION, Thing
 from opensearch.plugin.templates import PATTERN, index_template
 from shirabe.errors import InvalidInput
+from shirabe.settings import Japanese
 
 RECORD_NAME: Final = f"{PREFIX}plugin"
 _NO_REPOSITORY: Final = "no snapshot repository was named"
@@ -51,8 +52,11 @@ def make_plan(
     repository: str | None = None,
     judged: JudgedTexts | None = None,
     compared: str | None = None,
+    japanese: Japanese = "kuromoji",
 ) -> Plan:
     """Return the plan for a cluster with these components; ways of searching are `compared` on that alias by default.
+
+    `japanese`: what cuts Japanese in indexes that begin with the template's pattern.
 
     Raises: InvalidInput when that index would be taken for one of the template's.
     """
@@ -63,7 +67,7 @@ def make_plan(
         guard(served),
         *ingest_pipelines(served),
         *search_pipelines(served),
-        index_template(served),
+        index_template(served, japanese),
         state_policy(),
         *([snapshot_policy(repository, alias)] if repository else []),
         *roles(alias),

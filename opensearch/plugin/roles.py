@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from opensearch.activity_documents import ActivityIndexes
+from opensearch.japanese_choice import NODES_INFO
 from opensearch.plugin.marks import PREFIX, described
 from opensearch.plugin.shelves import ROLE, Thing
 from opensearch.plugin.templates import PATTERN
@@ -29,7 +30,7 @@ def roles(alias: str) -> list[Thing]:
         _role(
             WRITER,
             "ingest, the facade, and clients that index texts",
-            ["cluster:monitor/main", "cluster:monitor/health", "cluster_composite_ops", _PREDICT],
+            ["cluster:monitor/main", "cluster:monitor/health", NODES_INFO, "cluster_composite_ops", _PREDICT],
             {
                 (*generations, PATTERN, *LOG_PATTERNS): [
                     "crud",

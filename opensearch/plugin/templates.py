@@ -11,6 +11,7 @@ from opensearch.plugin.marks import PREFIX, described
 from opensearch.plugin.pipelines import CHUNK_DENSE, CHUNK_SPARSE, DENSE_KEY, SPARSE_KEY, TEXT
 from opensearch.plugin.served import ServedModels
 from opensearch.plugin.shelves import INDEX_TEMPLATE, Thing
+from shirabe.settings import Japanese
 from shirabe.types import ModelInfo
 
 PATTERN: Final = f"{PREFIX}text-*"
@@ -19,7 +20,7 @@ _SHARED_FIELDS: Final = ("title", "text", "headings", "path", "source", "kind", 
 _PLAIN_TEXTS: Final = ("title", "text")
 
 
-def index_template(served: ServedModels) -> Thing:
+def index_template(served: ServedModels, japanese: Japanese) -> Thing:
     """Return the template of every index that begins with `shirabe-text-`."""
     return Thing(
         INDEX_TEMPLATE,
@@ -38,7 +39,7 @@ def index_template(served: ServedModels) -> Thing:
                         "final_pipeline": guard_name(served),
                         # Chunking counts words; a long document has more than the engine's 10 000.
                         "analyze": {"max_token_count": 1_000_000},
-                        "analysis": analysis(),
+                        "analysis": analysis(japanese),
                     }
                 },
                 "mappings": {

@@ -189,6 +189,7 @@ class _Place:
 
     async def plan(self, judged: Path | None, judged_index: str | None, repository: str | None) -> Plan | None:
         """Return what should be here; None when no model server is known."""
+        from opensearch.japanese_choice import japanese_of
         from opensearch.plugin.plan import make_plan
         from opensearch.plugin.served import read_served
 
@@ -198,7 +199,13 @@ class _Place:
         alias = self.settings.opensearch.alias
         texts = None if judged is None else await self._judged(judged, judged_index or alias)
         return make_plan(
-            served, self.facts.components, alias=alias, repository=repository, judged=texts, compared=judged_index
+            served,
+            self.facts.components,
+            alias=alias,
+            repository=repository,
+            judged=texts,
+            compared=judged_index,
+            japanese=japanese_of(self.settings.opensearch, self.facts.without_sudachi),
         )
 
     async def _judged(self, path: Path, index: str) -> JudgedTexts:

@@ -128,7 +128,8 @@ class FakeOpenSearch:
 
     async def nodes(self, _: web.Request) -> web.Response:
         plugins = [{"name": name} for name in self.components]
-        return web.json_response({"nodes": {"a": {"plugins": plugins, "modules": []}}})
+        node = {"name": "one", "roles": ["cluster_manager", "data"], "plugins": plugins, "modules": []}
+        return web.json_response({"nodes": {"a": node}})
 
     async def blocks(self, _: web.Request) -> web.Response:
         return web.json_response({"blocks": self.blocked})

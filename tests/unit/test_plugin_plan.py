@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from opensearch.analysis import analysis
 from opensearch.lexical import DEFAULT_WEIGHTS, lexical_clause
 from opensearch.plugin.calls import MASK, Ref, masked, resolved
 from opensearch.plugin.change import (
@@ -55,7 +56,7 @@ def facts(persistent: dict[str, Any] | None = None, transient: dict[str, Any] | 
     defaults = {TRUSTED: DEFAULT, PRIVATE_IP: "false", WORKBENCH: "false"}
     persistent, transient = persistent or {}, transient or {}
     in_force = defaults | persistent | transient
-    return Facts("opensearch", "3.6.0", frozenset(EVERY), (), in_force, persistent, transient)
+    return Facts("opensearch", "3.6.0", frozenset(EVERY), (), in_force, persistent, transient, ("one",))
 
 
 def things(served: ServedModels = SERVED) -> dict[tuple[str, str], Thing]:
@@ -96,6 +97,13 @@ def test_a_model_of_fewer_outputs_gets_what_it_has() -> None:
     assert plan.skipped["reranking"] == "the model server has no reranker"
     text = json.dumps([thing.body for thing in plan.things], default=str)
     assert "sparse_encoding" not in text and "rank_features" not in text
+
+
+def test_the_template_cuts_japanese_as_the_facade_s_index_does() -> None:
+    for japanese in ("kuromoji", "sudachi"):
+        plan = make_plan(SERVED, EVERY, alias="shirabe-chunks", japanese=japanese)
+        template = next(thing for thing in plan.things if thing.shelf.title == "index template")
+        assert template.body["template"]["settings"]["index"]["analysis"] == analysis(japanese)
 
 
 def test_without_judged_queries_the_ways_of_searching_are_there_to_be_compared() -> None:
