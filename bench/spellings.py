@@ -1,7 +1,8 @@
 """`python -m bench.spellings [--url URL]`: whether a word is found in its other spelling, by the lexical leg alone.
 
 73 pairs of spellings, each asked both ways among pages that differ in that word only; and compounds, which must rank
-their own page before those of their parts. Makes indices of its own and deletes them.
+their own page before those of their parts. By kuromoji, and by Sudachi where the cluster has its plugin. Makes indices
+of its own and deletes them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from rich.table import Column, Table
 
 from bench.node import own_engine
 from opensearch.catalogue import open_catalogue
+from opensearch.client import open_client
+from opensearch.japanese_choice import choose_japanese
 from opensearch.store import OpenSearchStore, open_store
 from shirabe.errors import ShirabeError
 from shirabe.settings import OpenSearchSettings, load_settings
@@ -127,13 +130,20 @@ async def ask_compounds(store: OpenSearchStore) -> Missed:
 
 
 async def measure(engine: OpenSearchSettings) -> dict[str, Missed]:
-    """Return what an index as these settings make it does not find, by question. Raises: ShirabeError."""
+    """Return what is not found, by what cuts the words and by question. Raises: ShirabeError."""
+    client = await open_client(engine)
+    try:
+        best = await choose_japanese(client, engine.model_copy(update={"japanese": "auto", "user_dictionary": None}))
+    finally:
+        await client.close()
     figures = {}
-    for turned, name in ((False, "the first written, the second asked"), (True, "the second written, the first asked")):
-        async with own_index(engine) as store:
-            figures[name] = await ask_spellings(store, turned=turned)
-    async with own_index(engine) as store:
-        figures["compounds"] = await ask_compounds(store)
+    for japanese in dict.fromkeys(("kuromoji", best)):
+        own = engine.model_copy(update={"japanese": japanese})
+        for turned, asked in ((False, "the second is asked"), (True, "the first is asked")):
+            async with own_index(own) as store:
+                figures[f"{japanese}, {asked}, pages 1 to {DEPTH}"] = await ask_spellings(store, turned=turned)
+        async with own_index(own) as store:
+            figures[f"{japanese}, compounds, page 1"] = await ask_compounds(store)
     return figures
 
 
@@ -157,9 +167,7 @@ async def _first(store: OpenSearchStore, asked: str, depth: int) -> list[str]:
 
 def show(figures: Mapping[str, Missed]) -> Table:
     """Return the figures as a table."""
-    table = Table(
-        "question", Column("asked", justify="right"), Column(f"found, first {DEPTH}", justify="right"), "missed"
-    )
+    table = Table("question", Column("asked", justify="right"), Column("found", justify="right"), "missed")
     for question, missed in figures.items():
         table.add_row(question, str(missed.asked), f"{missed.found:.1%}", ", ".join(missed.missed))
     return table
