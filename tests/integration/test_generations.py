@@ -341,9 +341,11 @@ async def test_from_the_sources_with_chunks_of_another_size(rig: Rig, tmp_path: 
     await rig.parts.job.add(Source("pages", "markdown", str(folder)))
     await rig.parts.job.sync("pages")
     small = rig.settings.ingest.model_copy(update={"chunk_tokens": 64})
-    built = await build(
-        rig.parts, rig.settings.model_copy(update={"ingest": small}), ModelChoice(), silent, from_sources=True
-    )
+    # By a process that was started with the new size, as a command is.
+    mine = rig.settings.model_copy(update={"ingest": small})
+    async with open_parts(mine, rig.url, rig.servers.first, rig.checkpoint) as parts:
+        built = await build(parts, mine, ModelChoice(), silent, from_sources=True)
+        assert (await parts.job.sync("pages")).documents == 0
     listed = await rig.rows()
     one = next(name for name in listed if name != built.generation)
     assert listed[built.generation].chunks > listed[one].chunks
