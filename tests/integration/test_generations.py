@@ -405,9 +405,9 @@ async def test_a_disk_without_room_ends_a_build_that_goes_on_when_there_is_room(
     answering = await rig.parts.catalogue.answering()
     created = rig.parts.catalogue.create
 
-    async def full(*arguments: object) -> Generation:
+    async def full(*arguments: object, **about: object) -> Generation:
         """What the engine does to every index when its disk is nearly full."""
-        generation = await created(*arguments)  # type: ignore[arg-type]
+        generation = await created(*arguments, **about)  # type: ignore[arg-type]
         await rig.client.indices.put_settings(index=generation.name, body={"index.blocks.read_only_allow_delete": True})
         return generation
 
