@@ -28,6 +28,8 @@ from shirabe.types import Source
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 KEPT = ("src/go/worker.go", "src/python/akane/retry.py", "src/python/akane/pricing.py", "src/python/akane/order.py")
 NOTE = "note.md"
+SHORT = 64
+"""Another length of chunks than the default."""
 DAY = timedelta(hours=24)
 PATIENT = Thresholds(max_loss=1.0, max_group_loss=1.0, min_overlap=0.0, max_slower=100.0)
 RETRY = JudgedQuery(id="1", query="retry policy", lang="en", relevant=("src/python/akane/retry.py",))
@@ -132,6 +134,18 @@ def with_chunks(settings: Settings, chunk_tokens: int) -> Settings:
     """Return the settings with chunks of another length, which are written a few at a time."""
     few = {"chunk_tokens": chunk_tokens, "batch_chunks": 8, "bulk_chunks": 8}
     return settings.model_copy(update={"ingest": settings.ingest.model_copy(update=few)})
+
+
+async def started(rig: Rig, *, again: bool) -> tuple[Settings, str, str, str, Path, bool]:
+    """Index the folder, with code apart if all is to be cut `again`; return what `killed` needs."""
+    if again:
+        async with rig.parts() as parts:
+            await parts.job.add(Source("docs", "markdown", str(rig.folder)))
+            await parts.job.sync("docs")
+    else:
+        await rig.filled()
+    settings = with_chunks(rig.configured(rig.servers.code), SHORT if again else 320)
+    return settings, rig.url, rig.servers.prose, rig.servers.code, rig.checkpoint, again
 
 
 async def promoted(parts: Parts, *, code: bool = True) -> Switched:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from code_rig import (
     DAY,
     RETRY,
+    SHORT,
     Rig,
     code_in,
     held,
@@ -17,9 +17,10 @@ from code_rig import (
     require_true,
     rig,
     servers,
+    started,
     with_chunks,
 )
-from killed_change import Step, killed
+from opensearchpy._async.client.indices import IndicesClient
 from real_system import facade, found
 from test_generations import Load, reached
 
@@ -28,15 +29,14 @@ from evaluation.judged import JudgedQuery
 from shirabe.cli.code_moves import move_back
 from shirabe.cli.compose import Parts
 from shirabe.cli.generation_build import build
+from shirabe.cli.generation_change import Change, to_candidate
 from shirabe.cli.generation_models import ModelChoice
-from shirabe.cli.generation_switch import collect, promote, rollback, rows
+from shirabe.cli.generation_switch import collect, rollback, rows
 from shirabe.errors import Forbidden, InvalidInput, NotFound
-from shirabe.settings import Settings
 from shirabe.types import Source
 
 __all__ = ["rig", "servers"]
 
-SHORT = 64
 BOUNDS = Thresholds(max_loss=0.02, max_slower=100.0)
 
 
@@ -196,74 +196,33 @@ async def test_both_are_built_and_switched_while_everything_goes_on(rig: Rig, ag
         assert pushed <= {200}
 
 
+async def test_a_look_up_in_the_middle_of_a_switch_sees_both_or_neither(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await started(rig, again=True)
+    async with rig.parts() as parts:
+        await rig.build(parts, code=False, settings=with_chunks(rig.settings, SHORT))
+        change = await to_candidate(parts, None, code=False)
+        turns = [change.turns(parts), Change(change.then, change.now).turns(parts)]
+        ask, names = IndicesClient.get, set[str]()
+
+        async def then_switch(*arguments: object, **named: object) -> object:
+            answer = await ask(*arguments, **named)
+            await parts.catalogue.switch(turns[0])
+            turns.reverse()
+            return answer
+
+        monkeypatch.setattr(IndicesClient, "get", then_switch)
+        for _ in range(4):
+            answering = await parts.index.answering(fresh=True)
+            names.add(await answering.store.generation())
+        assert names == {change.now.name, change.then.name}
+
+
 async def asked_of(load: Load, generation: str) -> None:
     """Wait until queries are answered by a generation, and some more."""
     count = len(load.generations)
     await reached(lambda: generation in load.generations[count:])
-
-
-@pytest.mark.parametrize("again", [False, True])
-@pytest.mark.parametrize(("step", "times"), [("create", 1), ("create", 2), ("write", 3)])
-async def test_a_build_of_both_that_is_killed_goes_on(rig: Rig, again: bool, step: Step, times: int) -> None:
-    where = await started(rig, again=again)
-    async with rig.parts() as parts:
-        before = await held(parts)
-    await killed("build", step, times, *where)
-    async with rig.parts() as parts:
-        assert await held(parts) == before, "what answers is as it was"
-        assert len(await rows(parts)) == 2
-        rig.edit("zebrafinch")
-        assert (await parts.job.sync("docs")).documents == 2
-        built = await rig.build(parts, code=not again, settings=where[0])
-        assert built.failures == [] and len(await rows(parts)) == 2
-        assert len(await rows(parts, code=True)) == (2 if again else 1)
-        assert (await rig.verify(parts, code=not again)).passed
-        await promoted(parts, code=not again)
-        await require_apart(parts)
-        await require_true(parts)
-
-
-@pytest.mark.parametrize("again", [False, True])
-@pytest.mark.parametrize(("step", "times"), [("note", 1), ("switch", 1), ("note", 2)])
-async def test_a_switch_of_both_that_is_killed_is_of_both_or_of_neither(
-    rig: Rig, again: bool, step: Step, times: int
-) -> None:
-    where = await started(rig, again=again)
-    async with rig.parts() as parts:
-        was = (await parts.index.answering(fresh=True)).identity
-        await rig.build(parts, code=not again, settings=where[0])
-        assert (await rig.verify(parts, code=not again)).passed
-        before = await held(parts)
-    await killed("promote", step, times, *where)
-    async with rig.parts() as parts:
-        is_there = (step, times) != ("note", 1)
-        answering = await parts.index.answering(fresh=True)
-        assert (answering.identity != was) is is_there
-        if not is_there:
-            assert await held(parts) == before
-            await promoted(parts, code=not again)
-        await require_apart(parts)
-        rig.edit("zebrafinch")
-        assert (await parts.job.sync("docs")).documents == 2
-        await rollback(parts, force=False, code=not again)
-        assert (await parts.index.answering(fresh=True)).identity == was
-        assert set(await held(parts)) > set(before)
-        await require_true(parts)
-        await promote(parts, f"{rig.settings.opensearch.alias}-000002", force=True, max_age=DAY)
-        await require_apart(parts)
-        await require_true(parts)
-
-
-async def started(rig: Rig, *, again: bool) -> tuple[Settings, str, str, str, Path, bool]:
-    """Index the folder, with code apart if all is to be cut `again`; return what `killed` needs."""
-    if again:
-        async with rig.parts() as parts:
-            await parts.job.add(Source("docs", "markdown", str(rig.folder)))
-            await parts.job.sync("docs")
-    else:
-        await rig.filled()
-    settings = with_chunks(rig.configured(rig.servers.code), SHORT if again else 320)
-    return settings, rig.url, rig.servers.prose, rig.servers.code, rig.checkpoint, again
 
 
 async def test_all_is_cut_anew_while_code_lies_apart(rig: Rig) -> None:
