@@ -55,9 +55,11 @@ async def open_code(
         await _require_none(shelf, found)
         return None
     if found is None:
-        if await catalogue.to_read(answering).counts():
-            log.warning("code_lies_in_the_first_index", next="shirabe index build --code")
-        elif not await shelf.others(None):
+        made = await shelf.others(None)
+        if made or await catalogue.to_read(answering).counts():
+            step = "verify" if made else "build"
+            log.warning("code_lies_in_the_first_index", next=f"shirabe index {step} --code")
+        else:
             await _first_generation(shelf, answering, servers, settings, url)
         return shelf
     if found.meta.get(HOLDS) != CODE:
