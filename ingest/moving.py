@@ -69,21 +69,6 @@ async def move(parts: Parts, source_id: str, chunk_ids: Sequence[str]) -> int:
     return len(saved)
 
 
-async def leave_out(parts: Parts, origin: Origin, locks: SourceLocks, source_id: str) -> None:
-    """Take the code of one source out of a generation that follows, for it lies in the other index.
-
-    Raises: AlreadySyncing when a sync takes too long; Unavailable, Overloaded, Timeout.
-    """
-    async with locks.hold_briefly(source_id, _LOCK_WAIT_S):
-        await parts.store.refresh()
-        names = await origin.code_chunks(source_id)
-        if not names:
-            return
-        async with _moving(parts, source_id) as version:
-            for start in range(0, len(names), MOVED):
-                await parts.store.write([], names[start : start + MOVED], version)
-
-
 @asynccontextmanager
 async def _moving(parts: Parts, source_id: str) -> AsyncIterator[int]:
     """Give the version of writes that move a source's code; the ledger has them as a run of their own."""

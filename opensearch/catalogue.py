@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from opensearch.generations import (
     Generation,
     all_generations,
     answering_generation,
+    answering_generations,
     current_name,
     ensure_generation,
     generation_name,
@@ -30,7 +31,7 @@ from opensearch.mapping import index_meta
 from opensearch.shape import ShapeOf, choose_shape
 from opensearch.store import OpenSearchStore
 from opensearch.words import JointWords
-from shirabe.errors import InvalidInput
+from shirabe.errors import InvalidInput, Unavailable
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import ModelInfo
 
@@ -41,6 +42,15 @@ class Size:
 
     chunks: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One alias goes from `old` to `new`; None: it is not there before, or not any more."""
+
+    alias: str
+    old: Generation | None
+    new: Generation | None
 
 
 class Catalogue:
@@ -88,19 +98,36 @@ class Catalogue:
 
         Raises: InvalidInput when the alias names several and none to write to; Unavailable, Timeout.
         """
-        if await current_name(self._client, self._alias) is None:
-            return None
-        return await self.answering()
+        (answering,) = await answering_generations(self._client, [self._alias])
+        return answering
+
+    async def answering_with(self, other: Catalogue) -> tuple[Generation, Generation | None]:
+        """Return what answers here and what does in another catalogue, if anything, as of one moment.
+
+        Raises: Unavailable when there is none here; InvalidInput as `answering`; Timeout.
+        """
+        mine, its = await answering_generations(self._client, [self._alias, other.alias])
+        if mine is None:
+            raise Unavailable(f"the alias {self._alias} is gone")
+        return mine, its
 
     async def require_single(self) -> Generation:
         """Return the generation that answers, behind an alias of one. Raises: InvalidInput, Unavailable, Timeout."""
         return await read_generation(self._client, await require_one_member(self._client, self._alias))
 
+    async def require_single_or_none(self) -> Generation | None:
+        """Return as `require_single`, None when the alias is not there. Raises: InvalidInput, Unavailable, Timeout."""
+        return None if await current_name(self._client, self._alias) is None else await self.require_single()
+
     async def live(self) -> list[Generation]:
         """Return every generation, the answering one first, then the newest first. Raises: as `answering`."""
         answering = await self.answering()
-        others = await all_generations(self._client, self._alias)
-        return [answering, *(each for each in reversed(others) if each.uuid != answering.uuid)]
+        return [answering, *await self.others(answering)]
+
+    async def others(self, answering: Generation | None) -> list[Generation]:
+        """Return every generation but this one, the newest first. Raises: Unavailable, Timeout."""
+        known = await all_generations(self._client, self._alias)
+        return [each for each in reversed(known) if answering is None or each.uuid != answering.uuid]
 
     async def shape(self) -> Mapping[str, Any]:
         """Return what a generation that is made now records of its shape.
@@ -109,21 +136,30 @@ class Catalogue:
         """
         return (await self._shape()).meta
 
-    async def create(self, model: ModelInfo, chunker_version: str, facts: Mapping[str, Any]) -> Generation:
-        """Make the next generation, beside the one that answers; `facts` are recorded with it.
-
-        Raises: InvalidInput when its name is taken, or the alias names several indices; Unavailable, Timeout.
-        """
-        answering = await self.require_single()
+    async def next_name(self) -> str:
+        """Return the name of the next generation. Raises: InvalidInput when it is taken; Unavailable, Timeout."""
         known = await all_generations(self._client, self._alias)
         name = generation_name(self._alias, max((each.number for each in known), default=0) + 1)
-        meta = with_event({**index_meta(model, chunker_version), **facts}, "created", beside=answering.name)
-        body = await new_body(self._client, name, meta, model, await self._shape())
-        if not await create_index(self._client, name, body):
+        with asking():
+            taken = await self._client.indices.exists(index=name)
+        if taken:
             raise InvalidInput(
                 f"the name {name} is taken by an index that Shirabe did not make: delete or rename it; "
                 "nothing was changed"
             )
+        return name
+
+    async def create(
+        self, name: str, model: ModelInfo, chunker_version: str, facts: Mapping[str, Any], **about: object
+    ) -> Generation:
+        """Make a generation that does not answer; `facts` are recorded with it, `about` in its first event.
+
+        Raises: InvalidInput when its name is taken; Unavailable, Timeout.
+        """
+        meta = with_event({**index_meta(model, chunker_version), **facts}, "created", **about)
+        body = await new_body(self._client, name, meta, model, await self._shape())
+        if not await create_index(self._client, name, body):
+            raise InvalidInput(f"the index {name} was made meanwhile by another; run the build again")
         await wait_active(self._client, name)
         return await read_generation(self._client, name)
 
@@ -135,24 +171,28 @@ class Catalogue:
                 index=generation.name, body={"_meta": with_event(meta, event, **facts)}
             )
 
-    async def switch(self, old: Generation, new: Generation) -> None:
-        """Have `new` answer in place of `old`, in one step that happens or does not.
+    async def switch(self, turns: Sequence[Turn]) -> None:
+        """Have other generations answer, behind one alias or several, in one step that happens or does not.
 
-        Raises: Unavailable when either is gone or takes no change, Timeout.
+        Raises: Unavailable when one of them is gone or takes no change, Timeout.
         """
-        actions = [
-            {"remove": {"index": old.name, "alias": self._alias, "must_exist": True}},
-            {"add": {"index": new.name, "alias": self._alias, "is_write_index": True}},
-        ]
+        actions: list[dict[str, dict[str, object]]] = []
+        for turn in turns:
+            if turn.old is not None:
+                actions.append({"remove": {"index": turn.old.name, "alias": turn.alias, "must_exist": True}})
+            if turn.new is not None:
+                actions.append({"add": {"index": turn.new.name, "alias": turn.alias, "is_write_index": True}})
         with asking():
             await self._client.indices.update_aliases(body={"actions": actions})
 
-    async def delete(self, generation: Generation) -> None:
-        """Delete a generation. Raises: InvalidInput for the one that answers; Unavailable, Timeout."""
-        if (await self.answering()).name == generation.name:
-            raise InvalidInput(f"{generation.name} answers; it cannot be collected")
+    async def delete(self, generations: Sequence[Generation]) -> None:
+        """Delete generations that do not answer, of this catalogue or another, all or none.
+
+        Raises: Unavailable, Timeout.
+        """
+        names = ",".join(each.name for each in generations)
         with asking():
-            await self._client.indices.delete(index=generation.name, params={"ignore_unavailable": "true"})
+            await self._client.indices.delete(index=names, params={"ignore_unavailable": "true"})
 
     async def end(self, generation: Generation) -> None:
         """Delete the generation that answers, and with it the alias. Raises: Unavailable, Timeout."""

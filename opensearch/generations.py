@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,6 +75,24 @@ async def answering_generation(client: AsyncOpenSearch, alias: str) -> Generatio
     aliases = {name: index["aliases"].get(alias, {}) for name, index in found.items()}
     name = _written_to(alias, {name: bool(its.get("is_write_index")) for name, its in aliases.items()})
     return _generation(name, found[name])
+
+
+async def answering_generations(client: AsyncOpenSearch, aliases: Sequence[str]) -> list[Generation | None]:
+    """Return what answers behind each alias, None where one is not there: all as of one moment, in one request.
+
+    Raises: InvalidInput as `current_name`; Unavailable, Timeout.
+    """
+    with asking():
+        found = await client.indices.get(
+            index=",".join(aliases), params={"filter_path": _ANSWERED, "ignore_unavailable": "true"}
+        )
+    answering: list[Generation | None] = []
+    for alias in aliases:
+        its = {name: index["aliases"][alias] for name, index in found.items() if alias in index.get("aliases", {})}
+        members = {name: bool(flags.get("is_write_index")) for name, flags in its.items()}
+        name = _written_to(alias, members) if members else None
+        answering.append(None if name is None else _generation(name, found[name]))
+    return answering
 
 
 async def require_one_member(client: AsyncOpenSearch, alias: str) -> str:

@@ -8,9 +8,11 @@ from typing import Any, Final, Literal
 
 from opensearch.generations import Generation
 
-Event = Literal["created", "built", "verified", "promoted", "replaced", "restored", "rolled back", "emptying"]
+Event = Literal["created", "built", "verified", "joined", "promoted", "replaced", "restored", "rolled back", "emptying"]
 State = Literal["answering", "candidate", "previous"]
 _KEPT: Final = 50
+ITSELF: Final = ""
+"""The partner of a generation that holds its code itself."""
 
 
 def events_of(generation: Generation) -> Sequence[Mapping[str, Any]]:
@@ -40,6 +42,16 @@ def state_of(generation: Generation, answering: str) -> State:
         return "answering"
     last = last_event(generation, "created", "promoted", "replaced", "restored", "rolled back")
     return "candidate" if last is not None and last["event"] in ("created", "rolled back") else "previous"
+
+
+def partner_of(generation: Generation) -> str | None:
+    """Return the generation of the code index that one of the first index is switched together with.
+
+    `ITSELF` where it holds its code itself; None where it goes with whichever of the code index answers. It says
+    nothing of the one that answers.
+    """
+    last = last_event(generation, "created", "joined", "replaced", "rolled back")
+    return None if last is None else last.get("code")
 
 
 def idle_since(generation: Generation) -> datetime | None:

@@ -16,6 +16,7 @@ from shirabe.cli.wanted_models import WantedModel, code_model
 from shirabe.errors import InvalidInput, Timeout, Unavailable
 from shirabe.runtime import ServedModel
 from shirabe.settings import Settings
+from shirabe.types import ModelInfo
 
 CODE: Final = "code"
 """What the alias of the code index ends with."""
@@ -51,18 +52,15 @@ async def open_code(
     shelf = catalogue.beside(CODE)
     found = await shelf.answering_or_none()
     if settings.models.code.model is None:
-        if found is not None and found.meta.get(HOLDS) == CODE:
-            raise InvalidInput(
-                f"code lies in {found.name}, built by {found.meta['model']}: set the model that embeds it; "
-                "`shirabe index rollback --code --into-main` takes the code back, and then none is needed",
-                "models.code.model",
-            )
+        await _require_none(shelf, found)
         return None
     if found is None:
-        if await catalogue.to_read(answering).counts():
-            log.warning("code_lies_in_the_first_index", next="shirabe index build --code")
+        made = await shelf.others(None)
+        if made or await catalogue.to_read(answering).counts():
+            step = "verify" if made else "build"
+            log.warning("code_lies_in_the_first_index", next=f"shirabe index {step} --code")
         else:
-            await first_generation(shelf, answering, servers, settings, url, settled=True)
+            await _first_generation(shelf, answering, servers, settings, url)
         return shelf
     if found.meta.get(HOLDS) != CODE:
         raise InvalidInput(f"the name {shelf.alias} is taken by an index that holds no code apart", "opensearch.alias")
@@ -74,29 +72,47 @@ async def open_code(
     return shelf
 
 
-async def first_generation(
-    shelf: Catalogue,
-    answering: Generation,
-    servers: ModelServers,
-    settings: Settings,
-    url: str | None,
-    *,
-    settled: bool,
-) -> Generation:
-    """Make the first generation of the code index, which answers at once; `settled`: nothing is to be moved into it.
+async def configured_model(
+    servers: ModelServers, settings: Settings, url: str | None
+) -> tuple[ModelInfo, dict[str, object]]:
+    """Return the model that is configured for code, and what a generation built by it records.
 
-    Raises: InvalidInput when nobody says where its model is served; Unavailable, Timeout.
+    Raises: InvalidInput when nobody says where it is served; Unavailable, Timeout.
     """
     if url is None:
         raise InvalidInput("nobody serves the model: say where it is, in `models.code.url`", "models.code.model")
-    facts: dict[str, object] = {HOLDS: CODE, CHUNK_TOKENS: answering.meta.get(CHUNK_TOKENS)}
-    facts = {key: value for key, value in facts.items() if value is not None}
+    facts: dict[str, object] = {}
     if settings.models.code.url is not None:
         facts[MODELS_URL] = url
     elif (wanted := code_model(settings)) is not None:
         facts[SERVED] = wanted.model_dump()
-    version = str(answering.meta.get("chunker_version", CHUNKER_VERSION))
-    made = await shelf.ensure(await servers.client(url).info(), version, facts)
-    if settled:
-        await shelf.note(made, "built")
-    return made
+    return await servers.client(url).info(), facts
+
+
+async def _first_generation(
+    shelf: Catalogue, answering: Generation, servers: ModelServers, settings: Settings, url: str | None
+) -> None:
+    """Make the first generation of the code index, which answers at once: nothing is indexed yet."""
+    model, facts = await configured_model(servers, settings, url)
+    facts[HOLDS] = CODE
+    if CHUNK_TOKENS in answering.meta:
+        facts[CHUNK_TOKENS] = answering.meta[CHUNK_TOKENS]
+    made = await shelf.ensure(model, str(answering.meta.get("chunker_version", CHUNKER_VERSION)), facts)
+    await shelf.note(made, "built")
+
+
+async def _require_none(shelf: Catalogue, answering: Generation | None) -> None:
+    """Refuse to go on without a model for code where an index of it is kept. Raises: InvalidInput."""
+    if answering is not None and answering.meta.get(HOLDS) == CODE:
+        raise InvalidInput(
+            f"code lies in {answering.name}, built by {answering.meta['model']}: set the model that embeds it; "
+            "`shirabe index rollback --code --into-main` takes the code back, and then none is needed",
+            "models.code.model",
+        )
+    for kept in await shelf.others(answering):
+        if kept.meta.get(HOLDS) == CODE:
+            raise InvalidInput(
+                f"{kept.name} holds code, built by {kept.meta['model']}: set the model that embeds it; "
+                f"`shirabe index gc --code {kept.name}` deletes it, and then none is needed",
+                "models.code.model",
+            )

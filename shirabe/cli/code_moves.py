@@ -1,4 +1,4 @@
-"""Turning the code index on and off where code is indexed already: all of it moves, chunk by chunk."""
+"""Taking code back into the first index: all of it moves, chunk by chunk. What has moved can go out again."""
 
 from __future__ import annotations
 
@@ -9,47 +9,31 @@ from dataclasses import replace
 from functools import partial
 
 from ingest.copying import Copied
-from ingest.moving import MOVED, leave_out, move, move_source
+from ingest.moving import MOVED, move, move_source
 from ingest.writing import Progress
 from opensearch.generations import Generation
-from shirabe.cli.code_index import first_generation
 from shirabe.cli.compose import Parts
-from shirabe.cli.generation_models import ModelChoice
 from shirabe.errors import InvalidInput
-from shirabe.settings import Settings
 
 _HOLD_S = 60.0
 Tell = Callable[[str, Progress], None]
 
 
-async def move_out(
-    parts: Parts, settings: Settings, lead: Generation, choice: ModelChoice, on_progress: Tell
-) -> tuple[Generation, dict[str, Copied]]:
-    """Move all code out of the first index, into the first generation of the code index; tell what was moved.
+async def move_out(parts: Parts, lead: Generation, code: Generation, on_progress: Tell) -> dict[str, Copied]:
+    """Move out again what a move back, which did not come to its end, has taken into the first index; tell what.
 
     Each chunk is found all the while, in one of the two. Ended by whatever means, the next move goes on.
 
-    Raises: InvalidInput when another model is asked for than is configured, or nobody serves it; Unavailable,
-        Overloaded, Timeout.
+    Raises: Unavailable, Overloaded, Timeout.
     """
-    if choice != ModelChoice():
-        raise InvalidInput("the first generation is built by `models.code.model`, on its own server")
-    shelf = parts.catalogue_of(code=True)
-    made = await shelf.answering_or_none()
-    if made is None:
-        made = await first_generation(shelf, lead, parts.servers, settings, parts.code_models_url, settled=False)
-    origins = {each.name: parts.catalogue.to_read(each) for each in await parts.catalogue.live()}
-    leader, *others = await parts.job.live()
+    origin = parts.catalogue.to_read(lead)
+    leader, *_ = await parts.job.live()
     moved: dict[str, Copied] = {}
     for name in await parts.job.followers.names(leader):
-        tell = partial(_tell, on_progress, name)
-        moved[name] = await move_source(leader, origins[lead.name], parts.job.locks, name, tell)
-        for other in others:
-            # It is a pair with the same code index: what it has of code itself would be found twice.
-            await leave_out(other, origins[other.live.name], parts.job.locks, name)
+        moved[name] = await move_source(leader, origin, parts.job.locks, name, partial(_tell, on_progress, name))
     await leader.store.refresh()
-    await shelf.note(made, "built")
-    return made, moved
+    await parts.catalogue_of(code=True).note(code, "built")
+    return moved
 
 
 async def move_back(parts: Parts, on_progress: Tell) -> tuple[str, str]:

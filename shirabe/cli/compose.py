@@ -21,7 +21,7 @@ from opensearch.pinned import open_pinned
 from opensearch.store import OpenSearchStore
 from ray_app.client import ModelClient
 from shirabe.cli.code_index import CODE, open_code
-from shirabe.cli.live import LiveIndex
+from shirabe.cli.live import CHUNK_TOKENS, LiveIndex
 from shirabe.cli.model_servers import ModelServers, beside_in
 from shirabe.errors import InvalidInput
 from shirabe.protocols import Documents
@@ -86,7 +86,8 @@ async def open_parts(
         stack.push_async_callback(servers.close)
         catalogue = await open_catalogue(engine)
         stack.push_async_callback(catalogue.close)
-        generation = await catalogue.ensure(await models.info(), CHUNKER_VERSION)
+        facts = {CHUNK_TOKENS: settings.ingest.chunk_tokens}
+        generation = await catalogue.ensure(await models.info(), CHUNKER_VERSION, facts)
         await servers.url_of(generation)
         code = await open_code(catalogue, generation, servers, settings, code_models_url)
         chunker = partial(open_chunker, checkpoint)

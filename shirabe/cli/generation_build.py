@@ -6,32 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from ingest.chunkers import CHUNKER_VERSION
 from ingest.copying import Copied
 from ingest.writing import Progress
-from opensearch.analysis import ANALYZER_VERSION
-from opensearch.catalogue import Catalogue
-from opensearch.generations import Generation, serves
-from opensearch.history import state_of
-from opensearch.shape import recorded_shape
-from shirabe.cli.code_index import HOLDS
 from shirabe.cli.code_moves import move_out
 from shirabe.cli.compose import Parts
-from shirabe.cli.generation_models import ChosenModel, ModelChoice, chosen_model
-from shirabe.cli.live import CHUNK_TOKENS, is_settled
+from shirabe.cli.generation_candidates import candidate_of_both, candidate_of_one
+from shirabe.cli.generation_change import Change, answering
+from shirabe.cli.generation_models import ModelChoice
+from shirabe.cli.live import is_settled
 from shirabe.errors import InvalidInput, Unavailable
 from shirabe.settings import Settings
 from shirabe.types import Failure
-
-FROM_SOURCES = "from_sources"
-"""Whether a generation was read from its sources: recorded in its `_meta`."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
     """What a build did: documents and chunks written, by source, and what could not be taken over.
 
-    `answers`: it is no candidate, but the first generation of the code index, to which code was moved.
+    `together` is the candidate of the other index, where both are switched together. `answers`: it is no candidate, but
+    the generation of the code index that answers, to which code was moved that was on its way back.
     """
 
     generation: str
@@ -40,6 +33,7 @@ class BuildReport:
     dim: int
     sources: dict[str, Copied] = field(default_factory=dict)
     answers: bool = False
+    together: str | None = None
 
     @property
     def failures(self) -> list[Failure]:
@@ -58,75 +52,57 @@ async def build(
 ) -> BuildReport:
     """Build a candidate to where it has everything; from then on all that is written goes to it too.
 
-    With `code` one of the code index. The first of those is no candidate: it answers at once, and code is moved to it.
+    With `code` one of the code index. Where no code lies apart yet, and where code does and all is cut anew, it is one
+    of either index, which are switched together.
 
-    Raises: InvalidInput for a candidate that is otherwise, an alias of several, a name that is taken; Unavailable when
-        the candidate takes no writes, or its model is gone; Overloaded, Timeout.
+    Raises: InvalidInput for a candidate that is otherwise, an alias of several, a name that is taken, and code that is
+        on its way back; Unavailable when the candidate takes no writes, or its model is gone; Overloaded, Timeout.
     """
     async with parts.job.locks.hold_generations():
-        apart = await parts.index.code_answering()
-        if apart is not None and from_sources:
-            raise InvalidInput(
-                f"code lies in {apart.name}, and both indices must be cut alike: take it back with `shirabe index "
-                "rollback --code --into-main`, build, and move it out again with `shirabe index build --code`",
-                "--from-sources",
-            )
-        catalogue, lead = parts.catalogue_of(code=code), await parts.catalogue.require_single()
-        if code and (apart is None or not is_settled(apart)):
-            made, moved = await move_out(parts, settings, lead, choice, on_progress)
-            return BuildReport(made.name, lead.name, str(made.meta["model"]), made.dim, moved, answers=True)
-        answering = await catalogue.require_single()
-        model = await chosen_model(parts, settings, answering, choice)
-        candidate = await _candidate(parts, settings, answering, model, catalogue, from_sources=from_sources)
-        leader, follower = await parts.job.pair(lead.name, candidate.name)
-        report = BuildReport(candidate.name, answering.name, model.info.name, model.info.dim)
+        now = await answering(parts)
+        parts.catalogue_of(code=code)
+        if now.code is not None and not is_settled(now.code):
+            if from_sources:
+                raise InvalidInput(
+                    f"code is on its way out of {now.code.name}: end that first, with `shirabe index rollback --code "
+                    "--into-main`, or with `shirabe index build --code`, which takes it there again",
+                    "--from-sources",
+                )
+            if code:
+                moved = await move_out(parts, now.prose, now.code, on_progress)
+                model, dim = str(now.code.meta["model"]), now.code.dim
+                return BuildReport(now.code.name, now.prose.name, model, dim, moved, answers=True)
+        both = from_sources if now.code is not None else code
+        candidate = candidate_of_both if both else candidate_of_one
+        change = await candidate(parts, settings, now, choice, from_sources=from_sources, code=code)
+        report = _report(change, code=code)
+        leader, follower = await parts.job.pair(now.prose.name, change.follower.name)
         for name in await parts.job.followers.names(leader, follower):
             copied = await parts.job.followers.build(
                 leader, follower, name, partial(on_progress, name), from_source=from_sources
             )
             report.sources[name] = copied
-            if copied.failures and (blocks := await catalogue.blocks(candidate)):
-                raise Unavailable(
-                    f"{candidate.name} takes no writes ({', '.join(blocks)}): {copied.failures[0].reason}; "
-                    f"{answering.name} is as it was, run the build again and it goes on"
-                )
-        await catalogue.note(candidate, "built", failures=len(report.failures))
+            if copied.failures:
+                await _require_writable(parts, change, copied.failures[0])
+        for of_code, _, new in change.sides:
+            if new is not None:
+                await parts.catalogue_of(code=of_code).note(new, "built", failures=len(report.failures))
         return report
 
 
-async def _candidate(
-    parts: Parts,
-    settings: Settings,
-    answering: Generation,
-    model: ChosenModel,
-    catalogue: Catalogue,
-    *,
-    from_sources: bool,
-) -> Generation:
-    """Return the candidate there is, if it is what is asked for, or a new one. Raises: InvalidInput."""
-    chunk_tokens = settings.ingest.chunk_tokens if from_sources else parts.index.chunk_tokens(answering)
-    chunker = CHUNKER_VERSION if from_sources else str(answering.meta["chunker_version"])
-    wanted = {
-        "chunker_version": chunker,
-        "analyzer_version": ANALYZER_VERSION,
-        CHUNK_TOKENS: chunk_tokens,
-        FROM_SOURCES: from_sources,
-        **await catalogue.shape(),
-    }
-    for generation in await catalogue.live():
-        if state_of(generation, answering.name) != "candidate":
-            continue
-        recorded = {**generation.meta, **recorded_shape(generation.meta)}
-        differing = [key for key, value in wanted.items() if recorded.get(key) != value]
-        if not serves(generation, model.info):
-            differing = ["model", *differing]
-        if differing:
-            raise InvalidInput(
-                f"there is a candidate already, {generation.name}, of another {', '.join(differing)}: promote it, or "
-                f"collect it with `shirabe index gc {generation.name}`; nothing was changed"
+def _report(change: Change, *, code: bool) -> BuildReport:
+    then, now = change.then, change.now
+    made, other = (then.code, then.prose) if code and then.code is not None else (then.prose, then.code)
+    beside = now.code if code and now.code is not None else now.prose
+    together = other.name if change.of_both and other is not None else None
+    return BuildReport(made.name, beside.name, str(made.meta["model"]), made.dim, together=together)
+
+
+async def _require_writable(parts: Parts, change: Change, failure: Failure) -> None:
+    """End a build whose candidate takes no writes at all. Raises: Unavailable, Timeout."""
+    for of_code, _, new in change.sides:
+        if new is not None and (blocks := await parts.catalogue_of(code=of_code).blocks(new)):
+            raise Unavailable(
+                f"{new.name} takes no writes ({', '.join(blocks)}): {failure.reason}; "
+                f"{change.names[0]} is as it was, run the build again and it goes on"
             )
-        return generation
-    facts = {**model.facts, CHUNK_TOKENS: chunk_tokens, FROM_SOURCES: from_sources}
-    if HOLDS in answering.meta:
-        facts[HOLDS] = answering.meta[HOLDS]
-    return await catalogue.create(model.info, chunker, facts)

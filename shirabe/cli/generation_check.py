@@ -11,17 +11,13 @@ from functools import partial
 from pathlib import Path
 
 from api.search import SearchPath
-from evaluation.contents import SourceContents, compare_contents
+from evaluation.contents import Held, SourceContents, compare_contents
 from evaluation.gate import Check, Thresholds, checks_of, passes
 from evaluation.judged import JudgedQuery
 from evaluation.side_by_side import SideBySide, side_by_side
-from opensearch.catalogue import Catalogue
-from opensearch.generations import Generation
-from opensearch.history import state_of
 from shirabe.cli.compose import Parts
+from shirabe.cli.generation_change import Change, Together, to_candidate
 from shirabe.cli.output import plain
-from shirabe.errors import InvalidInput, NotFound
-from shirabe.protocols import Answering
 from shirabe.settings import Settings
 
 REPORTS = "reports"
@@ -56,20 +52,14 @@ async def verify(
 ) -> VerifyReport:
     """Compare contents and answers, keep the report, and record with the candidate whether it passed.
 
-    With `code` a candidate of the code index; both are asked beside what answers in the other index.
+    With `code` a candidate of the code index. Either side is asked whole: what answers now in both indices, and what
+    would.
 
     Raises: NotFound when there is no candidate; InvalidInput, Unavailable, Overloaded, Timeout.
     """
     async with parts.job.locks.hold_generations():
-        catalogue, lead = parts.catalogue_of(code=code), await parts.catalogue.require_single()
-        answering = await catalogue.require_single()
-        candidate = await chosen_candidate(catalogue, answering, name)
-        apart = await parts.index.code_answering()
-
-        def searcher(generation: Generation) -> SearchPath:
-            pair = (lead, generation) if code else (generation, apart)
-            return _searcher(parts, settings, parts.index.whole(*pair))
-
+        change = await to_candidate(parts, name, code=code)
+        now, then = (_searcher(parts, settings, each) for each in (change.now, change.then))
         asked = await parts.catalogue.logged_queries(logged) if logged else []
         total, done = len(judged) + len(asked), 0
 
@@ -78,46 +68,43 @@ async def verify(
             done += 1
             on_progress(done, total)
 
-        queries = await side_by_side(searcher(answering), searcher(candidate), judged, asked, advance)
-        leader, follower = await parts.job.pair(lead.name, candidate.name)
+        queries = await side_by_side(now, then, judged, asked, advance)
+        leader, follower = await parts.job.pair(change.now.prose.name, change.follower.name)
         still: Callable[[str], AbstractAsyncContextManager[None]] = partial(
             parts.job.locks.hold_briefly, wait_s=_HOLD_S
         )
+        answering, candidate = _compared(parts, change)
         contents = await compare_contents(
-            catalogue.to_read(answering),
-            catalogue.to_read(candidate),
+            answering,
+            candidate,
             await parts.job.followers.names(leader, follower),
             still,
             chunks=leader.live.cuts_as(follower.live),
         )
         checks = checks_of(queries, contents, thresholds)
         at = datetime.now(UTC)
-        file = settings.state_dir / REPORTS / f"{candidate.name}-{at:%Y%m%dT%H%M%SZ}.json"
-        report = VerifyReport(
-            candidate.name, answering.name, at, passes(checks), checks, contents, queries, thresholds, file
-        )
+        beside, named = change.names
+        file = settings.state_dir / REPORTS / f"{change.follower.name}-{at:%Y%m%dT%H%M%SZ}.json"
+        report = VerifyReport(named, beside, at, passes(checks), checks, contents, queries, thresholds, file)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(plain(report), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         failed = [check.name for check in checks if not check.passed]
-        await catalogue.note(
-            candidate, "verified", passed=report.passed, failed=failed, beside=answering.name, report=file.name
-        )
+        facts = {"passed": report.passed, "failed": failed, "beside": beside, "report": file.name}
+        for of_code, _, new in change.sides:
+            if new is not None:
+                await parts.catalogue_of(code=of_code).note(new, "verified", **facts)
         return report
 
 
-async def chosen_candidate(catalogue: Catalogue, answering: Generation, name: str | None) -> Generation:
-    """Return the candidate of this name, or the only one. Raises: NotFound, InvalidInput."""
-    generations = await catalogue.live()
-    candidates = [each for each in generations if state_of(each, answering.name) == "candidate"]
-    if name is not None:
-        candidates = [each for each in generations if each.name == name and each.name != answering.name]
-    if not candidates:
-        raise NotFound(f"no candidate {name or ''}".rstrip() + ": build one with `shirabe index build`")
-    if len(candidates) > 1:
-        raise InvalidInput(f"name one of the candidates: {', '.join(each.name for each in candidates)}")
-    return candidates[0]
+def _compared(parts: Parts, change: Change) -> list[Held]:
+    """Return what is compared, now and then: the index that changes, or all of both."""
+    if change.of_both:
+        return [parts.index.store_of(each.prose, each.code) for each in (change.now, change.then)]
+    ((code, *pair),) = change.sides
+    return [parts.catalogue_of(code=code).to_read(each) for each in pair if each is not None]
 
 
-def _searcher(parts: Parts, settings: Settings, whole: Answering) -> SearchPath:
+def _searcher(parts: Parts, settings: Settings, together: Together) -> SearchPath:
+    whole = parts.index.whole(together.prose, together.code)
     reranker = parts.models if settings.models.reranker else None
     return SearchPath(whole.store, whole.embedder, reranker, settings.search, code=whole.code)

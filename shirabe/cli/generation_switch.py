@@ -8,12 +8,20 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from opensearch.catalogue import Catalogue, Size
+from opensearch.catalogue import Size
 from opensearch.generations import Generation
-from opensearch.history import State, events_of, idle_since, last_event, state_of
+from opensearch.history import ITSELF, State, events_of, idle_since, last_event, state_of
 from opensearch.shape import recorded_shape
 from shirabe.cli.compose import Parts
-from shirabe.cli.generation_check import chosen_candidate
+from shirabe.cli.generation_change import (
+    Change,
+    Together,
+    bonds,
+    partner,
+    require_nothing_else,
+    to_candidate,
+    to_previous,
+)
 from shirabe.cli.generation_models import drop_models
 from shirabe.errors import Forbidden, InvalidInput, NotFound
 from shirabe.settings import Settings
@@ -33,7 +41,10 @@ class Switched:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One generation as `index ls` shows it. `behind` is the number of documents it lacks of the answering one."""
+    """One generation as `index ls` shows it. `behind` is the number of documents it lacks of the answering one.
+
+    `together` is the generation of the other index that it is switched together with.
+    """
 
     name: str
     state: State
@@ -49,6 +60,7 @@ class Row:
     chunks: int
     bytes: int
     behind: int
+    together: str | None
     built: str | None
     verified: str | None
     passed: bool | None
@@ -63,13 +75,11 @@ async def promote(parts: Parts, name: str | None, *, force: bool, max_age: timed
     Raises: NotFound; Forbidden when it is not past the gate, InvalidInput, Unavailable, Overloaded, Timeout.
     """
     async with parts.job.locks.hold_generations():
-        catalogue = parts.catalogue_of(code=code)
-        answering = await catalogue.require_single()
-        candidate = await chosen_candidate(catalogue, answering, name)
-        reason = _not_past_the_gate(candidate, answering, max_age)
+        change = await to_candidate(parts, name, code=code)
+        reason = _not_past_the_gate(change, max_age)
         if reason and not force:
-            raise Forbidden(f"{candidate.name} is not promoted: {reason}; nothing was changed")
-        return await _switch(parts, answering, candidate, back=False, force=force, why=reason, code=code)
+            raise Forbidden(f"{change.names[1]} is not promoted: {reason}; nothing was changed")
+        return await _switch(parts, change, back=False, force=force, why=reason)
 
 
 async def rollback(parts: Parts, *, force: bool, code: bool = False) -> Switched:
@@ -78,14 +88,7 @@ async def rollback(parts: Parts, *, force: bool, code: bool = False) -> Switched
     Raises: NotFound when there is none any more; InvalidInput, Unavailable, Overloaded, Timeout.
     """
     async with parts.job.locks.hold_generations():
-        catalogue = parts.catalogue_of(code=code)
-        answering = await catalogue.require_single()
-        last = last_event(answering, "promoted")
-        name = str(last["before"]) if last is not None else None
-        known = {each.name: each for each in await catalogue.live()}
-        if name is None or name not in known:
-            raise NotFound(f"there is no generation before {answering.name} to go back to; nothing was changed")
-        return await _switch(parts, answering, known[name], back=True, force=force, why="", code=code)
+        return await _switch(parts, await to_previous(parts, code=code), back=True, force=force, why="")
 
 
 async def collect(
@@ -93,22 +96,27 @@ async def collect(
 ) -> list[str]:
     """Delete the generations named, or those that nothing became of for the grace time; return which.
 
-    With `code` those of the code index.
+    With `code` those of the code index. What is switched together goes together.
 
     Raises: NotFound, InvalidInput for the one that answers, Unavailable, Overloaded, Timeout.
     """
     async with parts.job.locks.hold_generations():
-        catalogue = parts.catalogue_of(code=code)
-        answering, *others = await catalogue.live()
-        if answering.name in names:
-            raise InvalidInput(f"{answering.name} answers; it cannot be collected, nothing was changed")
+        now = await _answering(parts)
+        mine = now.code if code else now.prose
+        if mine is not None and mine.name in names:
+            raise InvalidInput(f"{mine.name} answers; it cannot be collected, nothing was changed")
+        others = await parts.catalogue_of(code=code).others(mine)
         known = {each.name: each for each in others}
         if unknown := [name for name in names if name not in known]:
             raise NotFound(f"no generation {unknown[0]!r}; there are {', '.join(sorted(known)) or 'no others'}")
-        doomed = [known[name] for name in names] if names else [each for each in others if _is_old(each, grace)]
+        chosen = [known[name] for name in names] if names else [each for each in others if _is_old(each, grace)]
+        bound = await bonds(parts, now)
+        partners = [other for each in chosen if (other := partner(bound, each)) is not None]
+        doomed = [*chosen, *partners]
         if not dry_run and doomed:
-            await _delete(parts, catalogue, doomed)
-            await drop_models(parts, settings, [*await parts.catalogue.live(), *await parts.index.code_live()])
+            await _delete(parts, doomed)
+            left = [*await parts.catalogue.others(None), *await parts.index.code_others(None)]
+            await drop_models(parts, settings, left)
         return [generation.name for generation in doomed]
 
 
@@ -117,45 +125,65 @@ async def rows(parts: Parts, *, code: bool = False) -> list[Row]:
 
     Raises: InvalidInput, Unavailable, Timeout.
     """
-    catalogue = parts.catalogue_of(code=code)
-    if code and await catalogue.answering_or_none() is None:
-        return []
-    answering, *others = await catalogue.live()
-    sizes = await catalogue.sizes()
-    found = [await _row(parts, catalogue, answering, answering, sizes)]
-    return found + [await _row(parts, catalogue, generation, answering, sizes) for generation in others]
+    catalogue, now = parts.catalogue_of(code=code), await _answering(parts)
+    mine = now.code if code else now.prose
+    listed = [*([mine] if mine is not None else []), *await catalogue.others(mine)]
+    sizes = await catalogue.sizes() if listed else {}
+    return [await _row(parts, now, generation, sizes, code=code) for generation in listed]
 
 
-async def _switch(
-    parts: Parts, old: Generation, new: Generation, *, back: bool, force: bool, why: str, code: bool
-) -> Switched:
-    catalogue, lead = parts.catalogue_of(code=code), await parts.catalogue.answering()
-    leader, follower = await parts.job.pair(lead.name, new.name)
+async def _answering(parts: Parts) -> Together:
+    """Return what answers, also behind an alias of several, where one of them is marked to be written to."""
+    return Together(await parts.catalogue.answering(), await parts.index.code_answering())
+
+
+async def _switch(parts: Parts, change: Change, *, back: bool, force: bool, why: str) -> Switched:
+    now, then = change.now, change.then
+    if change.of_both:
+        await require_nothing_else(parts, now, then)
+    leader, follower = await parts.job.pair(now.prose.name, change.follower.name)
     # What the first index is known to hold counts for whichever code generation answers: none may lack a document.
-    async with parts.job.followers.caught_up(leader, follower, force=force and not code) as lacking:
-        if code:
-            await parts.job.followers.remember(leader, old.uuid)
-        await catalogue.switch(old, new)
+    async with parts.job.followers.caught_up(leader, follower, force=force and change.of_prose) as lacking:
+        if change.of_both:
+            # Before the switch: from then on they are to be written as one.
+            await parts.catalogue.note(now.prose, "joined", code=now.partner)
+        elif not change.of_prose and now.code is not None:
+            await parts.job.followers.remember(leader, now.code.uuid)
+        await parts.catalogue.switch(change.turns(parts))
     forced = force and bool(why or lacking)
-    facts = {"forced": forced, "why": why if forced else "", "lacking": lacking}
-    if back:
-        await catalogue.note(new, "restored", after=old.name, **facts)
-        await catalogue.note(old, "rolled back", to=new.name)
-    else:
-        await catalogue.note(new, "promoted", before=old.name, **facts)
-        await catalogue.note(old, "replaced", by=new.name)
-    return Switched(old.name, new.name, forced, lacking)
+    await _note(parts, change, back=back, forced=forced, why=why if forced else "", lacking=lacking)
+    return Switched(*change.names, forced, lacking)
 
 
-def _not_past_the_gate(candidate: Generation, answering: Generation, max_age: timedelta) -> str:
+async def _note(parts: Parts, change: Change, *, back: bool, **facts: object) -> None:
+    """Record with each generation what became of it."""
+    for code, old, new in change.sides:
+        catalogue, before, now = parts.catalogue_of(code=code), _name(old), _name(new)
+        together: dict[str, object] = {"code": change.now.partner} if change.of_both and not code else {}
+        if new is not None and back:
+            await catalogue.note(new, "restored", after=before, **facts)
+        elif new is not None:
+            await catalogue.note(new, "promoted", before=before, **facts)
+        if old is not None and back:
+            await catalogue.note(old, "rolled back", to=now, **together)
+        elif old is not None:
+            await catalogue.note(old, "replaced", by=now, **together)
+
+
+def _name(generation: Generation | None) -> str:
+    return ITSELF if generation is None else generation.name
+
+
+def _not_past_the_gate(change: Change, max_age: timedelta) -> str:
     """Return why a candidate may not answer; nothing when it may."""
-    verified = last_event(candidate, "built", "verified")
+    answers, _ = change.names
+    verified = last_event(change.follower, "built", "verified")
     if verified is None or verified["event"] == "built":
         return "it was not verified since it was built: run `shirabe index verify`"
     if not verified["passed"]:
         return f"it did not pass: {', '.join(verified['failed'])}"
-    if verified["beside"] != answering.name:
-        return f"it was held against {verified['beside']}, and {answering.name} answers now"
+    if verified["beside"] != answers:
+        return f"it was held against {verified['beside']}, and {answers} answers now"
     age = datetime.now(UTC) - datetime.fromisoformat(verified["at"])
     return f"it was verified {age.total_seconds() / 3600:.0f} hours ago: verify it again" if age > max_age else ""
 
@@ -165,25 +193,23 @@ def _is_old(generation: Generation, grace: timedelta) -> bool:
     return since is None or datetime.now(UTC) - since >= grace
 
 
-async def _delete(parts: Parts, catalogue: Catalogue, doomed: Sequence[Generation]) -> None:
+async def _delete(parts: Parts, doomed: Sequence[Generation]) -> None:
     """Delete generations while nobody writes."""
     leader, *_ = await parts.job.live()
     async with AsyncExitStack() as stack:
         for name in await parts.job.followers.names(leader):
             await stack.enter_async_context(parts.job.locks.hold_briefly(name, _HOLD_S))
+        await parts.catalogue.delete(doomed)
         for generation in doomed:
-            await catalogue.delete(generation)
             await asyncio.to_thread(parts.job.forget, generation.uuid)
 
 
-async def _row(
-    parts: Parts, catalogue: Catalogue, generation: Generation, answering: Generation, sizes: dict[str, Size]
-) -> Row:
+async def _row(parts: Parts, now: Together, generation: Generation, sizes: dict[str, Size], *, code: bool) -> Row:
+    catalogue, mine = parts.catalogue_of(code=code), now.code if code else now.prose
+    other = partner(await bonds(parts, now), generation)
     behind = 0
-    if generation is not answering:
-        lead = await parts.catalogue.answering()
-        leader, follower = await parts.job.pair(lead.name, generation.name)
-        behind = sum(len(each) for each in (await parts.job.followers.lacking(leader, follower)).values())
+    if mine is None or generation.name != mine.name:
+        behind = await _behind(parts, now, other if code and other is not None else generation)
     counts = await catalogue.to_read(generation).counts()
     created, verified = last_event(generation, "created"), last_event(generation, "verified")
     built, promoted = last_event(generation, "built"), last_event(generation, "promoted")
@@ -191,7 +217,7 @@ async def _row(
     meta = generation.meta
     return Row(
         name=generation.name,
-        state=state_of(generation, answering.name),
+        state=state_of(generation, _name(mine)),
         model=meta["model"],
         model_revision=meta["model_revision"],
         dim=generation.dim,
@@ -202,6 +228,7 @@ async def _row(
         chunks=sum(chunks for _, chunks in counts.values()),
         bytes=size.bytes,
         behind=behind,
+        together=None if other is None else other.name,
         built=(built or created or {}).get("at"),
         verified=(verified or {}).get("at"),
         passed=(verified or {}).get("passed"),
@@ -209,3 +236,12 @@ async def _row(
         forced=bool((promoted or {}).get("forced")),
         history=events_of(generation),
     )
+
+
+async def _behind(parts: Parts, now: Together, known_as: Generation) -> int:
+    try:
+        leader, follower = await parts.job.pair(now.prose.name, known_as.name)
+    except NotFound:
+        # Nothing is written to it: what it is switched together with is not there.
+        return sum(documents for documents, _ in (await parts.index.store_of(now.prose, now.code).counts()).values())
+    return sum(len(each) for each in (await parts.job.followers.lacking(leader, follower)).values())

@@ -67,7 +67,8 @@ def build_generation(
 ) -> None:
     """Build the next generation beside the one that answers. Ended by whatever means, the same command goes on.
 
-    The first one of the code index takes over what code there is in the first index, and answers at once.
+    With --code where no code lies apart yet, and with --from-sources where it does, it is one of either index: both are
+    verified, promoted and rolled back together.
     """
     if models_url is not None and (model is not None or dimensions is not None):
         raise InvalidInput("names a server, and the server names the model: give it alone", "--models-url")

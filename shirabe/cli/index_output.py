@@ -31,21 +31,29 @@ def print_row(row: Row) -> None:
     out.print(f"[bold]{row.name}[/]  [cyan]{row.state}[/]", highlight=False)
     out.print(f"    {made}", highlight=False)
     out.print(f"    {holds}" + (f", [yellow]{row.behind} documents behind[/]" if row.behind else ""), highlight=False)
+    if row.together:
+        out.print(f"    switched together with {row.together}", highlight=False)
     if became:
         out.print(f"    {', '.join(became)}", highlight=False)
 
 
 def build_fields(report: BuildReport) -> dict[str, object]:
     """Return what a build did, for programs."""
-    return {name: getattr(report, name) for name in ("generation", "beside", "model", "dim", "sources", "answers")}
+    return {
+        name: getattr(report, name)
+        for name in ("generation", "beside", "model", "dim", "sources", "answers", "together")
+    }
 
 
 def print_build(report: BuildReport, *, code: bool) -> None:
     """Print what a build did, and what comes next."""
+    both = f" and {report.together}" if report.together else ""
     out.print(
-        f"[bold]{report.generation}[/] beside {report.beside}: {escape(report.model)}, {report.dim} dimensions",
+        f"[bold]{report.generation}[/]{both} beside {report.beside}: {escape(report.model)}, {report.dim} dimensions",
         highlight=False,
     )
+    if report.together:
+        out.print("both are verified, promoted and rolled back together", highlight=False)
     columns = ("documents", "deleted", "chunks", "embedded", "cached")
     table = Table("source", *(Column(column, justify="right") for column in (*columns, "failed")))
     for source, copied in report.sources.items():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -13,15 +12,15 @@ from ingest.generations import Live
 from ingest.models import Models
 from opensearch.catalogue import Catalogue
 from opensearch.generations import Generation, is_same_model
-from opensearch.history import last_event
-from opensearch.pair import Own, PairStore
+from opensearch.history import ITSELF, last_event, partner_of
+from opensearch.pair import Countable, Own, PairStore
 from shirabe.cli.model_servers import GenerationEmbedder, ModelServers
 from shirabe.errors import ShirabeError
 from shirabe.protocols import Answering, Chunker, CodeApart
 from shirabe.types import digest
 
 CHUNK_TOKENS: Final = "chunk_tokens"
-"""How long the chunks of a generation are, when it was made by a build: recorded in its `_meta`."""
+"""How long the chunks of a generation are: recorded in its `_meta`."""
 _FRESH_S: Final = 0.25
 
 log = structlog.get_logger(__name__)
@@ -30,7 +29,8 @@ log = structlog.get_logger(__name__)
 class LiveIndex:
     """Implements `shirabe.protocols.Index` and `ingest.generations.Generations` over a catalogue.
 
-    With a catalogue of the code index, every generation is given as a pair with the one that answers in the other.
+    With a catalogue of the code index, every generation is given as a pair: with its partner, or with the one that
+    answers in the other index.
     """
 
     def __init__(
@@ -57,7 +57,11 @@ class LiveIndex:
         now = time.monotonic()
         if not fresh and self._answering is not None and now - self._answering[0] < _FRESH_S:
             return self._answering[1]
-        found = self.whole(*await asyncio.gather(self._catalogue.answering(), self.code_answering()))
+        if self._code is None:
+            found = self.whole(await self._catalogue.answering(), None)
+        else:
+            # Asked together: a switch of both is seen of both or of neither.
+            found = self.whole(*await self._catalogue.answering_with(self._code))
         self._answering = now, found
         return found
 
@@ -68,37 +72,43 @@ class LiveIndex:
         """
         return await self._code.answering_or_none() if self._code is not None else None
 
-    async def code_live(self) -> list[Generation]:
-        """Return every generation of the code index, the one that answers first; none where there is no such index.
+    async def code_others(self, answering: Generation | None) -> list[Generation]:
+        """Return every generation of the code index but the one that answers, the newest first.
 
-        Raises: InvalidInput, Unavailable, Timeout.
+        Raises: Unavailable, Timeout.
         """
-        return await self._code.live() if self._code is not None and await self.code_answering() is not None else []
+        return await self._code.others(answering) if self._code is not None else []
 
     def whole(self, prose: Generation, code: Generation | None) -> Answering:
         """Return what answers when these generations do."""
-        store, embedder = self._catalogue.to_read(prose), self.embedder(prose)
-        if code is None or self._code is None:
+        store, embedder = self.store_of(prose, code), self.embedder(prose)
+        if code is None:
             return Answering(prose.name, prose.uuid, store, embedder)
-        one_model, settled = is_same_model(prose, code), is_settled(code)
-        words = self._catalogue.words(prose.name, code.name)
-        pair = PairStore(store, self._code.to_read(code), words, one_model=one_model, settled=settled)
-        apart = CodeApart(None if one_model else self.embedder(code), settled)
-        return Answering(prose.name, digest(prose.uuid, code.uuid), pair, embedder, apart)
+        of_code = None if is_same_model(prose, code) else self.embedder(code)
+        identity = digest(prose.uuid, code.uuid)
+        return Answering(prose.name, identity, store, embedder, CodeApart(of_code, is_settled(code)))
+
+    def store_of(self, prose: Generation, code: Generation | None) -> Countable:
+        """Return what is read of these generations together."""
+        store = self._catalogue.to_read(prose)
+        if code is None or self._code is None:
+            return store
+        one_model, words = is_same_model(prose, code), self._catalogue.words(prose.name, code.name)
+        return PairStore(store, self._code.to_read(code), words, one_model=one_model, settled=is_settled(code))
 
     async def live(self) -> Sequence[Live]:
         """Return every generation, the one that answers first, those of the code index last.
 
+        Two that are switched together are one of them, under the name of the one of the first index.
+
         Raises: InvalidInput, Unavailable, Timeout.
         """
         leader, *others = await self._catalogue.live()
-        code = await self.code_live()
-        first = code[0] if code else None
+        first = await self.code_answering()
         found = [await self.live_of(leader, first)]
-        followers = [*((each, first, "prose") for each in others), *((leader, each, "code") for each in code[1:])]
-        for prose, of_code, own in followers:
+        for prose, of_code, own in followers_of(leader, others, first, await self.code_others(first)):
             try:
-                found.append(await self.live_of(prose, of_code, own))  # type: ignore[arg-type]
+                found.append(await self.live_of(prose, of_code, own))
             except ShirabeError as error:
                 # The one that answers is written to all the same.
                 name = prose.name if own == "prose" or of_code is None else of_code.name
@@ -141,6 +151,26 @@ class LiveIndex:
     def embedder(self, generation: Generation) -> GenerationEmbedder:
         """Return what embeds for a generation."""
         return GenerationEmbedder(generation, self._servers)
+
+
+def followers_of(
+    leader: Generation, others: Sequence[Generation], code: Generation | None, code_others: Sequence[Generation]
+) -> Iterator[tuple[Generation, Generation | None, Own]]:
+    """Give what follows `leader` and `code`, which answer: the generations that are written, and what of them."""
+    free = {each.name: each for each in code_others}
+    for prose in others:
+        partner = partner_of(prose)
+        if partner == ITSELF:
+            yield prose, None, "both"
+        elif partner in free:
+            yield prose, free.pop(partner), "both"
+        elif partner is None or (code is not None and partner == code.name):
+            yield prose, code, "prose"
+        else:
+            log.warning("generation_not_written", generation=prose.name, reason=f"{partner} is not there")
+    if code is not None:
+        for each in free.values():
+            yield leader, each, "code"
 
 
 def is_settled(code: Generation) -> bool:

@@ -2,115 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
+from code_rig import DAY, Rig, code_in, held, promoted, require_apart, require_true, rig, servers
 from fake_embedder import FakeEmbedder
 from model_servers import model_server
-from real_system import drop, facade, found, own
+from real_system import facade, found
 
-from evaluation.gate import Thresholds
-from evaluation.judged import JudgedQuery
+from opensearch.catalogue import Catalogue
 from shirabe.cli.code_moves import move_back
-from shirabe.cli.compose import Parts, open_parts
 from shirabe.cli.generation_build import build
-from shirabe.cli.generation_check import verify
 from shirabe.cli.generation_models import ModelChoice
-from shirabe.cli.generation_switch import collect, promote, rollback, rows
-from shirabe.definitions import CODE_KINDS, is_code
-from shirabe.errors import InvalidInput
-from shirabe.settings import CodeModelSettings, Settings
+from shirabe.cli.generation_switch import collect, rollback, rows
+from shirabe.definitions import CODE_KINDS
+from shirabe.errors import InvalidInput, Unavailable
 from shirabe.types import Principal, Source, document_id
 
-SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-KEPT = ("src/go/worker.go", "src/python/akane/retry.py", "src/python/akane/pricing.py", "src/python/akane/order.py")
-DAY = timedelta(hours=24)
-PATIENT = Thresholds(max_loss=1.0, max_group_loss=1.0, min_overlap=0.0, max_slower=100.0)
-
-
-@dataclass(frozen=True)
-class Servers:
-    """Where three models are served: of prose, of code, and another of code."""
-
-    prose: str
-    code: str
-    other: str
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def servers() -> AsyncIterator[Servers]:
-    async with (
-        model_server("prose", FakeEmbedder(32)) as prose,
-        model_server("coder", FakeEmbedder(64)) as code,
-        model_server("coder-2", FakeEmbedder(48)) as other,
-    ):
-        yield Servers(prose, code, other)
-
-
-@dataclass
-class Rig:
-    """An index of one test, and a folder of documents and code that it follows."""
-
-    settings: Settings
-    url: str
-    servers: Servers
-    checkpoint: Path
-    folder: Path
-
-    @asynccontextmanager
-    async def parts(self, *, code: bool = True, served: str | None = None) -> AsyncIterator[Parts]:
-        """Open the parts; `served` is where a supervisor serves the code model, instead of a server that is named."""
-        url = served or self.servers.code
-        apart = CodeModelSettings(model="coder", url=None if served else url) if code else CodeModelSettings()
-        mine = self.settings.model_copy(update={"models": self.settings.models.model_copy(update={"code": apart})})
-        at = (self.url, self.servers.prose, self.checkpoint)
-        beside = [served] if served else []
-        async with open_parts(mine, *at, beside=lambda: beside, code_models_url=url if code else None) as parts:
-            yield parts
-
-
-@pytest_asyncio.fixture
-async def rig(
-    settings: Settings, opensearch_url: str, servers: Servers, checkpoint: Path, tmp_path: Path
-) -> AsyncIterator[Rig]:
-    folder = tmp_path / "docs"
-    for path in (*KEPT, *(str(spec.relative_to(SAMPLES)) for spec in sorted((SAMPLES / "specs").rglob("*.md"))[:3])):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(SAMPLES / path, folder / path)
-    mine = own(settings)
-    try:
-        yield Rig(mine, opensearch_url, servers, checkpoint, folder)
-    finally:
-        await drop(opensearch_url, mine.opensearch.alias)
-        shutil.rmtree(mine.state_dir.parent, ignore_errors=True)
-
-
-async def code_in(parts: Parts, *, code: bool) -> dict[str, bool]:
-    """Return chunk id -> whether it is code, of what lies in one of the two indices."""
-    catalogue = parts.catalogue_of(code=code)
-    store = catalogue.to_read(await catalogue.answering())
-    await store.refresh()
-    ids = [name for source in await store.counts() for name in await store.chunk_hashes(source)]
-    return {saved.chunk.chunk_id: is_code(saved.chunk) for saved in await store.saved(ids)}
-
-
-async def require_apart(parts: Parts) -> set[str]:
-    """Assert that every chunk lies where it belongs, and nowhere else; return the ids of all."""
-    prose, code = await code_in(parts, code=False), await code_in(parts, code=True)
-    assert set(prose.values()) == {False} and set(code.values()) == {True}
-    assert not prose.keys() & code.keys()
-    return prose.keys() | code.keys()
-
-
-async def require_true(parts: Parts) -> None:
-    drift = await parts.job.drift("docs")
-    assert (drift.missing, drift.extra, drift.outdated) == ((), (), ())
+__all__ = ["rig", "servers"]
 
 
 async def test_code_is_written_searched_edited_and_deleted_in_its_own_index(rig: Rig) -> None:
@@ -177,58 +84,19 @@ async def test_a_model_that_is_gone_is_named_and_the_other_index_answers(rig: Ri
             pass
 
 
-async def test_turned_on_and_off_nothing_is_lost_and_nothing_is_found_twice(rig: Rig) -> None:
-    async with rig.parts(code=False) as parts:
-        await parts.job.add(Source("docs", "markdown", str(rig.folder)))
-        whole = (await parts.job.sync("docs")).chunks
-        before = await parts.store.chunk_hashes("docs")
-        assert len(before) == whole
-    async with rig.parts() as parts:
-        # Not moved yet: everything is where it was, and mode code finds it.
-        async with facade(parts, rig.settings) as client:
-            assert (await found(client, query="retry policy", mode="code"))["hits"]
-        assert await rows(parts, code=True) == []
-        with pytest.raises(InvalidInput, match="its own server"):
-            await build(parts, rig.settings, ModelChoice(model="x"), lambda *_: None, code=True)
-        built = await build(parts, rig.settings, ModelChoice(), lambda *_: None, code=True)
-        assert built.generation.endswith("-code-000001") and built.failures == []
-        assert await require_apart(parts) == set(before)
-        answering = await parts.index.answering(fresh=True)
-        assert answering.code is not None and answering.code.settled
-        assert await answering.store.chunk_hashes("docs") == before
-        assert (await parts.job.sync("docs")).documents == 0, "the ledger is as it was"
-        await require_true(parts)
-        with pytest.raises(InvalidInput, match="--into-main"):
-            await build(parts, rig.settings, ModelChoice(), lambda *_: None, from_sources=True)
-    with pytest.raises(InvalidInput, match="rollback --code --into-main"):
-        async with rig.parts(code=False):
-            pass
-    async with rig.parts() as parts:
-        await move_back(parts, lambda *_: None)
-        assert await parts.store.chunk_hashes("docs") == before
-    async with rig.parts(code=False) as parts:
-        await require_true(parts)
-        assert (await parts.job.sync("docs")).documents == 0
-
-
 async def test_each_index_has_generations_of_its_own(rig: Rig) -> None:
-    judged = [JudgedQuery(id="1", query="retry policy", lang="en", relevant=("src/python/akane/retry.py",))]
-
-    async def verified(parts: Parts, *, code: bool) -> None:
-        report = await verify(parts, rig.settings, None, judged, 0, PATIENT, lambda *_: None, code=code)
-        assert report.passed, report.checks
-
     async with rig.parts() as parts:
         await parts.job.add(Source("docs", "markdown", str(rig.folder)))
         await parts.job.sync("docs")
         alias = rig.settings.opensearch.alias
-        hashes = await (await parts.index.answering(fresh=True)).store.chunk_hashes("docs")
+        hashes = await held(parts)
         # The code side alone gets another model, of another width.
         built = await build(parts, rig.settings, ModelChoice(url=rig.servers.other), lambda *_: None, code=True)
         assert (built.generation, built.beside, built.dim) == (f"{alias}-code-000002", f"{alias}-code-000001", 48)
         assert sum(copied.embedded for copied in built.sources.values()) == len(await code_in(parts, code=True))
-        await verified(parts, code=True)
-        switched = await promote(parts, None, force=False, max_age=DAY, code=True)
+        assert built.together is None
+        assert (await rig.verify(parts)).passed
+        switched = await promoted(parts)
         assert switched.now == built.generation
         assert (await parts.catalogue.answering()).name == f"{alias}-000001", "the other stayed"
         await parts.index.answering(fresh=True)
@@ -244,16 +112,18 @@ async def test_each_index_has_generations_of_its_own(rig: Rig) -> None:
         assert (await parts.job.sync("docs")).documents == 0
         await require_apart(parts)
         await require_true(parts)
-        edited = await (await parts.index.answering(fresh=True)).store.chunk_hashes("docs")
+        edited = await held(parts)
         assert set(edited) > set(hashes)
         # The prose side alone, while code stays.
         built = await build(parts, rig.settings, ModelChoice(), lambda *_: None)
         assert (built.generation, built.failures) == (f"{alias}-000002", [])
-        await verified(parts, code=False)
-        await promote(parts, None, force=False, max_age=DAY)
-        assert await (await parts.index.answering(fresh=True)).store.chunk_hashes("docs") == edited
-        assert (await parts.job.sync("docs")).documents == 0
+        assert (await rig.verify(parts, code=False)).passed
+        await promoted(parts, code=False)
+        assert await held(parts) == edited
+        await require_true(parts)
         await require_apart(parts)
+        with pytest.raises(InvalidInput, match=r"both indices.*collect what else there is first"):
+            await rig.build(parts, code=False)
         with pytest.raises(InvalidInput, match="collect what else there is first"):
             await move_back(parts, lambda *_: None)
         gone = await collect(parts, rig.settings, [f"{alias}-code-000002"], DAY, dry_run=False, code=True)
@@ -261,3 +131,27 @@ async def test_each_index_has_generations_of_its_own(rig: Rig) -> None:
         assert len(await parts.job.status()) == 1
         document = await parts.documents.document(document_id("docs", "src/go/worker.go"), Principal())
         assert [item.chunk.ordinal for item in document] == list(range(len(document)))
+
+
+async def test_code_that_is_on_its_way_back_can_go_out_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ended(*_: object) -> None:
+        raise Unavailable("ended before the code index was deleted")
+
+    async with rig.parts() as parts:
+        await parts.job.add(Source("docs", "markdown", str(rig.folder)))
+        await parts.job.sync("docs")
+        before = await held(parts)
+        with monkeypatch.context() as patched, pytest.raises(Unavailable, match="ended before"):
+            patched.setattr(Catalogue, "end", ended)
+            await move_back(parts, lambda *_: None)
+        assert await held(parts) == before and True in (await code_in(parts, code=False)).values()
+        answering = await parts.index.answering(fresh=True)
+        assert answering.code is not None and not answering.code.settled
+        with pytest.raises(InvalidInput, match="on its way out of"):
+            await rig.build(parts, code=False)
+        built = await rig.build(parts)
+        assert built.answers and built.generation.endswith("-code-000001")
+        assert await require_apart(parts) == set(before)
+        await require_true(parts)
+        await move_back(parts, lambda *_: None)
+        assert await held(parts) == before

@@ -341,9 +341,11 @@ async def test_from_the_sources_with_chunks_of_another_size(rig: Rig, tmp_path: 
     await rig.parts.job.add(Source("pages", "markdown", str(folder)))
     await rig.parts.job.sync("pages")
     small = rig.settings.ingest.model_copy(update={"chunk_tokens": 64})
-    built = await build(
-        rig.parts, rig.settings.model_copy(update={"ingest": small}), ModelChoice(), silent, from_sources=True
-    )
+    # By a process that was started with the new size, as a command is.
+    mine = rig.settings.model_copy(update={"ingest": small})
+    async with open_parts(mine, rig.url, rig.servers.first, rig.checkpoint) as parts:
+        built = await build(parts, mine, ModelChoice(), silent, from_sources=True)
+        assert (await parts.job.sync("pages")).documents == 0
     listed = await rig.rows()
     one = next(name for name in listed if name != built.generation)
     assert listed[built.generation].chunks > listed[one].chunks
@@ -425,9 +427,9 @@ async def test_a_disk_without_room_ends_a_build_that_goes_on_when_there_is_room(
     answering = await rig.parts.catalogue.answering()
     created = rig.parts.catalogue.create
 
-    async def full(*arguments: object) -> Generation:
+    async def full(*arguments: object, **about: object) -> Generation:
         """What the engine does to every index when its disk is nearly full."""
-        generation = await created(*arguments)  # type: ignore[arg-type]
+        generation = await created(*arguments, **about)  # type: ignore[arg-type]
         await rig.client.indices.put_settings(index=generation.name, body={"index.blocks.read_only_allow_delete": True})
         return generation
 

@@ -17,7 +17,7 @@ from ingest.copying import Copied
 from ingest.generations import Live
 from ingest.job import SyncJob
 from ingest.models import Models
-from ingest.moving import leave_out, move_source
+from ingest.moving import move_source
 from ingest.run import Parts
 from opensearch.pair import Own, PairStore
 from shirabe.definitions import is_code
@@ -56,9 +56,13 @@ class Shelf:
 
     prose: list[Generation]
     code: list[Generation]
+    pairs: list[tuple[Generation, Generation | None]] = field(default_factory=list)
+    """What follows as one: a generation of the first index, and the one of the code index that it goes with, if any."""
 
     async def live(self) -> Sequence[Live]:
         first = self.code[0] if self.code else None
+        if self.pairs:
+            return [await live_of(self.prose[0], first), *[await live_of(*pair) for pair in self.pairs]]
         found = [await live_of(self.prose[0], first)]
         found += [await live_of(each, first, "prose") for each in self.prose[1:]]
         return found + [await live_of(self.prose[0], each, "code") for each in self.code[1:]]
@@ -224,20 +228,48 @@ async def test_generations_of_prose_follow_and_leave_code_where_it_is(rig: Rig) 
     assert await one.held() == await two.held()
 
 
+async def switch_both(rig: Rig) -> None:
+    leader, follower = await rig.parts()
+    async with rig.job.followers.caught_up(leader, follower, force=False):
+        now = rig.shelf.prose[0], rig.shelf.code[0] if rig.shelf.code else None
+        ((prose, code),) = rig.shelf.pairs
+        rig.shelf.prose, rig.shelf.code, rig.shelf.pairs = [prose], [code] if code else [], [now]
+
+
+async def test_code_goes_apart_beside_the_whole_and_the_whole_is_kept_true(rig: Rig) -> None:
+    whole, code, prose = rig.shelf.prose[0], rig.shelf.code.pop(), Generation("prose-2")
+    await rig.job.sync("docs")
+    rig.shelf.pairs = [(prose, code)]
+    leader, follower = await rig.parts()
+    built = await rig.job.followers.build(leader, follower, "docs", lambda _: None)
+    assert (built.chunks, len(code.embedder.texts), len(prose.embedder.texts)) == (5, 2, 3)
+    assert len(await whole.held()) == 5 and {**await prose.held(), **await code.held()} == await whole.held()
+    rig.write("c.md", "def two(): ...", "def three(): ...")
+    assert (await rig.job.sync("docs")).documents == 1
+    assert {**await prose.held(), **await code.held()} == await whole.held(), "it follows while it is a candidate"
+    await switch_both(rig)
+    assert (await rig.job.sync("docs")).documents == 0, "the ledger knows of the pair what it knew of the whole"
+    await rig.require_true()
+    rig.write("c.md", "no code any more")
+    (rig.folder / "b.md").unlink()
+    await rig.job.sync("docs")
+    await rig.require_true()
+    assert {**await prose.held(), **await code.held()} == await whole.held()
+    await switch_both(rig)
+    assert rig.shelf.code == [] and (await rig.job.sync("docs")).documents == 0
+
+
 async def test_code_moves_out_and_back_and_the_ledger_need_not_know(rig: Rig) -> None:
-    prose, code, other = rig.shelf.prose[0], rig.shelf.code.pop(), Generation("prose-2")
-    rig.shelf.prose.append(other)
+    prose, code = rig.shelf.prose[0], rig.shelf.code.pop()
     await rig.job.sync("docs")
     before = await prose.held()
-    assert len(before) == 5 and await other.held() == before
+    assert len(before) == 5
     rig.shelf.code.append(code)
-    leader, follower = await rig.parts()
+    (leader,) = await rig.parts()
     told: list[tuple[int, int]] = []
     moved = await move_source(leader, prose.store, rig.job.locks, "docs", lambda *done: told.append(done))
-    await leave_out(follower, other.store, rig.job.locks, "docs")
     assert (moved, told) == (Copied(chunks=2, embedded=2), [(2, 2)])
     assert {**await prose.held(), **await code.held()} == before
-    assert await other.held() == await prose.held()
     await rig.require_true()
     assert (await rig.job.sync("docs")).documents == 0
     # Again there is nothing to do, and back it goes.

@@ -7,7 +7,7 @@ from itertools import takewhile
 import pytest
 
 from opensearch.generations import Generation
-from opensearch.history import Event, events_of, idle_since, last_event, state_of, with_event
+from opensearch.history import ITSELF, Event, events_of, idle_since, last_event, partner_of, state_of, with_event
 
 
 def generation(*events: Event) -> Generation:
@@ -45,3 +45,26 @@ def test_the_first_event_and_the_latest_are_kept() -> None:
     assert last_event(made, "created", "built") is events_of(made)[-2]
     assert last_event(made, "promoted") is None
     assert idle_since(made) is not None and idle_since(generation()) is None
+
+
+@pytest.mark.parametrize(
+    ("events", "partner"),
+    [
+        ((), None),
+        ((("created", None),), None),
+        ((("created", "code-1"), ("built", None), ("promoted", None)), "code-1"),
+        # Noted before the switch, whether or not what follows could be noted.
+        ((("joined", "code-1"),), "code-1"),
+        ((("joined", ITSELF), ("replaced", ITSELF)), ITSELF),
+        # Whoever was replaced alone goes alone from then on.
+        ((("created", "code-1"), ("promoted", None), ("replaced", None)), None),
+        ((("created", "code-1"), ("promoted", None), ("joined", "code-2"), ("rolled back", "code-2")), "code-2"),
+    ],
+)
+def test_what_a_generation_is_switched_together_with(
+    events: tuple[tuple[Event, str | None], ...], partner: str | None
+) -> None:
+    meta: dict[str, object] = {}
+    for event, code in events:
+        meta = with_event(meta, event, **({} if code is None else {"code": code}))
+    assert partner_of(Generation("x-000002", "u", meta)) == partner
