@@ -70,6 +70,7 @@ def index_body(
         "settings": {
             "index": {
                 "knn": True,
+                **_graphs(shape.compression),
                 "number_of_shards": shape.shards,
                 **copies,
                 # Explicit, or the engine stops refreshing after 30 s without a search. Every run ends with a refresh of
@@ -141,6 +142,15 @@ def _vector(dim: int, compression: Compression) -> dict[str, Any]:
     # Halves are near enough to be taken as they are.
     mode = "in_memory" if compression == "2x" else "on_disk"
     return field | {"mode": mode, "compression_level": compression}
+
+
+def _graphs(compression: Compression) -> dict[str, Any]:
+    """Return how graphs are searched: in the files that hold them, as Lucene's always are.
+
+    Faiss would load them. Once they are more than half of the memory that the heap leaves, searches of what did not fit
+    fail, and no index of the cluster takes another vector (k-NN's circuit breaker).
+    """
+    return {} if compression in IN_LUCENE else {"knn.memory_optimized_search": True}
 
 
 def _text(*analyzers: str) -> dict[str, Any]:
