@@ -128,8 +128,8 @@ def _properties(dim: int, compression: Compression) -> dict[str, Any]:
 def _vector(dim: int, compression: Compression) -> dict[str, Any]:
     """Return the field of dense vectors (docs.opensearch.org, "Memory-optimized vectors").
 
-    Lucene's and Faiss' graphs are alike; Lucene needs no native library. `on_disk` keeps the graph's vectors compressed
-    in memory, and scores what it found anew with the whole ones, so the scores of hits are exact.
+    Lucene's and Faiss' graphs are alike; Lucene needs no native library for these. `on_disk` keeps the graph's vectors
+    compressed in memory, and scores what it found anew with the whole ones, so the scores of hits are exact.
     """
     method = {
         "name": "hnsw",
@@ -147,8 +147,7 @@ def _vector(dim: int, compression: Compression) -> dict[str, Any]:
 def _graphs(compression: Compression) -> dict[str, Any]:
     """Return how graphs are searched: in the files that hold them, as Lucene's always are.
 
-    Faiss would load them. Once they are more than half of the memory that the heap leaves, searches of what did not fit
-    fail, and no index of the cluster takes another vector (k-NN's circuit breaker).
+    Faiss would load them, and fail once they are more than half of what the heap leaves (decision 0025).
     """
     return {} if compression in IN_LUCENE else {"knn.memory_optimized_search": True}
 
