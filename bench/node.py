@@ -1,4 +1,4 @@
-"""An engine of a benchmark's own, without a model server beside it."""
+"""The engine of a benchmark, without a model server beside it."""
 
 from __future__ import annotations
 
@@ -23,3 +23,13 @@ async def own_engine(settings: Settings) -> AsyncIterator[Settings]:
             yield settings.model_copy(update={"opensearch": engine})
         finally:
             await node.stop()
+
+
+@asynccontextmanager
+async def named_engine(settings: Settings) -> AsyncIterator[Settings]:
+    """Give settings that lead to the engine that `opensearch.url` names, where it names one, else to one of our own."""
+    if settings.opensearch.url is not None:
+        yield settings
+    else:
+        async with own_engine(settings) as with_engine:
+            yield with_engine

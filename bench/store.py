@@ -27,7 +27,7 @@ from rich.table import Table
 
 from bench.code_fields import code_fields
 from bench.indexing import new_index
-from bench.node import own_engine
+from bench.node import named_engine
 from bench.scale import DIM, StubEmbedder
 from bench.search import Answer, rrf_pipeline, take_turns
 from bench.synthetic import Asked, Chunks
@@ -110,10 +110,11 @@ async def keeping(client: AsyncOpenSearch, settings: Settings, records: Sequence
 async def _size(client: AsyncOpenSearch, settings: Settings, records: Sequence[Record]) -> float:
     async with new_index(StubEmbedder(), settings) as store:
         await write_ours(store, records)
-        return await _merged(client, await store.generation())
+        return await merged(client, await store.generation())
 
 
-async def _merged(client: AsyncOpenSearch, index: str) -> float:
+async def merged(client: AsyncOpenSearch, index: str) -> float:
+    """Merge an index into one segment, and return its bytes."""
     with asking():
         await client.indices.forcemerge(
             index=index, params={"max_num_segments": 1, "request_timeout": _MERGE_TIMEOUT_S}
@@ -126,9 +127,9 @@ async def _merged(client: AsyncOpenSearch, index: str) -> float:
     return float(sum(int(row["size"]) for row in segments))
 
 
-async def fill(store: OpenSearchStore, chunks: Chunks, start: int, end: int) -> float:
-    """Write chunks with several requests at a time, and return the seconds it took."""
-    batches = _batches(chunks.records(start, end))
+async def fill(store: OpenSearchStore, records: Iterable[Record]) -> float:
+    """Write with several requests at a time, and return the seconds it took."""
+    batches = _batches(records)
     begun = time.perf_counter()
 
     async def work() -> None:
@@ -183,14 +184,14 @@ async def recall(store: OpenSearchStore, chunks: Chunks, count: int, questions: 
 async def run(settings: Settings, dim: int, sizes: Sequence[int], rounds: int, few: int) -> Figures:
     """Measure everything. Raises: ShirabeError."""
     chunks = Chunks(dim, max(sizes))
-    async with own_engine(settings) as with_engine:
+    async with named_engine(settings) as with_engine:
         client = build_client(with_engine.opensearch.model_copy(update={"timeout_s": _MERGE_TIMEOUT_S}))
         try:
             records = list(chunks.records(0, few))
             return {
                 "writing": await writing(client, with_engine, records, rounds),
                 "keeping": await keeping(client, with_engine, records),
-                "code": await code_fields(client, with_engine, _merged),
+                "code": await code_fields(client, with_engine, merged),
                 "asking": await asking_at(client, with_engine, chunks, sizes, rounds),
             }
         finally:
@@ -205,14 +206,14 @@ async def asking_at(
     async with new_index(StubEmbedder(), settings) as store:
         held = 0
         for size in sorted(sizes):
-            took_s = await fill(store, chunks, held, size)
-            merged = await _merged(client, await store.generation())
+            took_s = await fill(store, chunks.records(held, size))
+            size_b = await merged(client, await store.generation())
             questions = chunks.questions(_QUESTIONS, size)
             rows.append(
                 {
                     "chunks": size,
                     "ms_per_chunk_added": 1_000.0 * took_s / (size - held),
-                    "bytes_per_chunk": merged / size,
+                    "bytes_per_chunk": size_b / size,
                     "recall_at_10": await recall(store, chunks, size, questions),
                     "ways": await asked(client, store, questions, settings, rounds),
                 }
@@ -261,7 +262,7 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def main() -> None:
-    """Measure against an engine of its own."""
+    """Measure at `opensearch.url`, or else against an engine of its own."""
     parser = argparse.ArgumentParser(prog="python -m bench.store", description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--few", type=int, default=4_000, help="chunks of the comparisons of writing and keeping")

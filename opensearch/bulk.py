@@ -39,7 +39,10 @@ class Retries:
 
 DEFAULT_RETRIES: Final = Retries()
 # Of each item's answer, only what is read: the rest is most of what a bulk would send back.
-_READ: Final = "errors,items.*.status,items.*.error.type,items.*.error.reason"
+_READ: Final = (
+    "errors,items.*.status,items.*.error.type,items.*.error.reason,"
+    "items.*.error.caused_by.type,items.*.error.caused_by.reason"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,11 @@ def outcome_of(item: Mapping[str, Any]) -> Outcome:
     transient = answer["status"] in RETRIED_STATUSES or (
         isinstance(error, Mapping) and error.get("type") in _REJECTIONS
     )
-    return Outcome(reason_of({"error": error}), transient)
+    reason = reason_of({"error": error})
+    if isinstance(error, Mapping) and (cause := error.get("caused_by")):
+        # A field that cannot be parsed is shown with its value, and why not only here.
+        reason = f"{reason_of({'error': cause})} ({reason})"
+    return Outcome(reason, transient)
 
 
 async def send_actions(

@@ -70,6 +70,7 @@ def index_body(
         "settings": {
             "index": {
                 "knn": True,
+                **_graphs(shape.compression),
                 "number_of_shards": shape.shards,
                 **copies,
                 # Explicit, or the engine stops refreshing after 30 s without a search. Every run ends with a refresh of
@@ -127,8 +128,8 @@ def _properties(dim: int, compression: Compression) -> dict[str, Any]:
 def _vector(dim: int, compression: Compression) -> dict[str, Any]:
     """Return the field of dense vectors (docs.opensearch.org, "Memory-optimized vectors").
 
-    Lucene's and Faiss' graphs are alike; Lucene needs no native library. `on_disk` keeps the graph's vectors compressed
-    in memory, and scores what it found anew with the whole ones, so the scores of hits are exact.
+    Lucene's and Faiss' graphs are alike; Lucene needs no native library for these. `on_disk` keeps the graph's vectors
+    compressed in memory, and scores what it found anew with the whole ones, so the scores of hits are exact.
     """
     method = {
         "name": "hnsw",
@@ -141,6 +142,14 @@ def _vector(dim: int, compression: Compression) -> dict[str, Any]:
     # Halves are near enough to be taken as they are.
     mode = "in_memory" if compression == "2x" else "on_disk"
     return field | {"mode": mode, "compression_level": compression}
+
+
+def _graphs(compression: Compression) -> dict[str, Any]:
+    """Return how graphs are searched: in the files that hold them, as Lucene's always are.
+
+    Faiss would load them, and fail once they are more than half of what the heap leaves (decision 0027).
+    """
+    return {} if compression in IN_LUCENE else {"knn.memory_optimized_search": True}
 
 
 def _text(*analyzers: str) -> dict[str, Any]:

@@ -23,7 +23,10 @@ Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 Compression = Literal["1x", "2x", "4x", "8x", "16x", "32x"]
 """How many times smaller a dense vector is in memory, as k-NN's `compression_level` has it."""
 IN_LUCENE: Final[tuple[Compression, ...]] = ("1x", "4x")
-"""What the embedded node can do: the others need k-NN's native library, which is in OpenSearch's distributions."""
+"""What the embedded node can do: the others need k-NN's native library, which is in OpenSearch's distributions.
+
+So does Lucene's own `32x`, whose scorer is native: a node without the library ends at the first search.
+"""
 Japanese = Literal["kuromoji", "sudachi"]
 """What cuts Japanese text into words."""
 

@@ -128,35 +128,6 @@ async def test_a_generation_of_another_model_is_refused_by_name(
     assert await opened.generation() in refused.value.message
 
 
-async def test_compressed_vectors_over_several_shards_are_scored_as_they_were(
-    engine_settings: OpenSearchSettings, client: AsyncOpenSearch
-) -> None:
-    rng = np.random.default_rng(3)
-    vectors = rng.normal(size=(60, DIM)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    small = await open_store(engine_settings.model_copy(update={"compression": "4x", "shards": 2}), MODEL)
-    try:
-        rows = [record(number, "注文") for number in range(len(vectors))]
-        await small.write(
-            [replace(row, embedding=Embedding(dense=vector)) for row, vector in zip(rows, vectors, strict=True)], [], 1
-        )
-        await small.refresh()
-        asked = Embedding(dense=vectors[7])
-        hits = (await small.legs(Query("注文"), ["dense"], asked, 10))["dense"]
-        exact = vectors @ vectors[7]
-        order = [rows[int(at)].chunk.chunk_id for at in np.argsort(-exact)[:10]]
-        assert [hit.chunk_id for hit in hits] == order
-        assert [hit.score for hit in hits] == pytest.approx(np.sort(exact)[::-1][:10].tolist(), abs=1e-5)
-        among = await small.scores([row.chunk.chunk_id for row in rows], Query(""), asked)
-        assert [among["dense"][row.chunk.chunk_id] for row in rows] == pytest.approx(exact.tolist(), abs=1e-5)
-        name = await small.generation()
-        assert (await answering_generation(client, engine_settings.alias)).meta["compression"] == "4x"
-        assert (await client.cat.shards(index=name, format="json"))[0]["prirep"] == "p"
-        assert len(await client.cat.shards(index=name, format="json")) == 2
-    finally:
-        await small.close()
-
-
 async def test_words_of_the_user_dictionary_are_terms(
     engine_settings: OpenSearchSettings, client: AsyncOpenSearch, tmp_path: Path
 ) -> None:

@@ -194,6 +194,10 @@ def test_batches_are_alike() -> None:
          Outcome("index_not_found_exception: r")),
         ({"status": 403, "error": {"type": "cluster_block_exception", "reason": "r"}},
          Outcome("cluster_block_exception: r")),
+        ({"status": 400, "error": {"type": "mapper_parsing_exception", "reason": "failed to parse field [dense]",
+                                   "caused_by": {"type": "knn_circuit_breaker_exception", "reason": "low on memory"}}},
+         Outcome("knn_circuit_breaker_exception: low on memory "
+                 "(mapper_parsing_exception: failed to parse field [dense])")),
     ],
 )  # fmt: skip
 def test_every_answer_has_its_outcome(answer: dict[str, Any], outcome: Outcome) -> None:

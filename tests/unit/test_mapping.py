@@ -124,7 +124,9 @@ def test_vectors_are_compressed_by_the_engine_that_can(compression: Compression,
     dense = body["mappings"]["properties"]["dense"]
     assert dense["method"]["engine"] == engine
     assert (dense.get("compression_level"), dense.get("mode")) == (None if mode is None else compression, mode)
-    assert body["settings"]["index"]["number_of_shards"] == 3
+    index = body["settings"]["index"]
+    assert index["number_of_shards"] == 3
+    assert index.get("knn.memory_optimized_search") == (True if engine == "faiss" else None)
 
 
 def test_a_generation_is_checked_by_what_it_records() -> None:
