@@ -8,11 +8,14 @@ from typing import Final
 import torch
 
 from ray_app.config import ServerConfig
-from ray_app.scheduler import Limits
+from ray_app.lane import Limits
 
 # On a CPU a forward pass of this size is as efficient as a larger one, and is over in a fraction of a second: that is
 # what a query may have to wait for.
 _CPU_BATCH_TOKENS: Final = 1024
+# What a search does after its query is embedded takes this long at most, or nearly; where models share its processors,
+# it waits for them.
+_CPU_REST_S: Final = 0.12
 
 
 def open_device(config: ServerConfig) -> torch.device:
@@ -25,6 +28,7 @@ def open_device(config: ServerConfig) -> torch.device:
 
 def limits(config: ServerConfig, device: torch.device) -> Limits:
     """Return the scheduler's token counts for a device."""
-    batch = config.batch_tokens if device.type == "cuda" else min(config.batch_tokens, _CPU_BATCH_TOKENS)
+    on_gpu = device.type == "cuda"
+    batch = config.batch_tokens if on_gpu else min(config.batch_tokens, _CPU_BATCH_TOKENS)
     # Half of what a caller waits: the other half is for its own batches, and for queries that overtake it.
-    return Limits(batch, batch, config.queue_tokens, config.timeout_s / 2)
+    return Limits(batch, batch, config.queue_tokens, config.timeout_s / 2, 0.0 if on_gpu else _CPU_REST_S)

@@ -1,8 +1,9 @@
-"""What waits for a model: callers' requests, and their texts one by one in a lane of first come, first served."""
+"""What waits for a model, in lanes of first come, first served: callers' requests, text by text, and their bounds."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -14,6 +15,21 @@ from shirabe.types import Output
 Lane = Literal["query", "passage"]
 
 _Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Token counts: `query_batch` and `passage_batch` bound one forward pass, `queue` what may wait before a request.
+
+    `wait_s` bounds it too: what would have to wait longer, at the speed of late, would be given up by its caller.
+    `rest_s`: passages leave the processors alone for so long after a query, while they have earned it by work.
+    """
+
+    query_batch: int
+    passage_batch: int
+    queue: int
+    wait_s: float = math.inf
+    rest_s: float = 0.0
 
 
 class Request(Generic[_Row]):

@@ -1,29 +1,29 @@
 """Batches by tokens, not by requests: many callers' texts through three stages, each in a thread of its own.
 
-Queries overtake passages, also between two layers of a batch that runs; a caller's few passages take turns with
-another's many. A full queue is an answer (`Overloaded`), not a wait, and passages never fill it for queries. When a
-stage dies every caller gets the error. A batch that is too large for the memory is halved; only a text that is too
-large by itself fails.
+Queries overtake passages, also between two layers of a batch that runs, and passages rest after them; a caller's few
+passages take turns with another's many. A full queue is an answer (`Overloaded`), not a wait, and passages never fill
+it for queries. When a stage dies every caller gets the error. A batch that is too large for the memory is halved; only
+a text that is too large by itself fails.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar, get_args
 
-from ray_app.lane import Item, Lane, Request, take
+from ray_app.lane import Item, Lane, Limits, Request, take
 from ray_app.observer import Observer
 from ray_app.passages import Passages
 from ray_app.pause import Pause, no_pause
 from ray_app.tokenizer import Ids
+from ray_app.turns import Turns
 from shirabe.errors import Overloaded, ShirabeError, Unavailable
 from shirabe.types import Output
 
@@ -32,24 +32,9 @@ _Row = TypeVar("_Row")
 
 Core = Callable[[Sequence[Ids], frozenset[Output], Pause], _Raw]
 
-# While passages wait, at most this many batches of queries run for each batch of passages.
-_QUERY_RUN: Final = 16
 _FIRST_GUESS_TOKENS_S: Final = 10_000.0
 # What else takes the memory may be gone after this.
 _MEMORY_WAIT_S: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Token counts: `query_batch` and `passage_batch` bound one forward pass, `queue` what may wait before a request.
-
-    `wait_s` bounds it too: what would have to wait longer, at the speed of late, would be given up by its caller.
-    """
-
-    query_batch: int
-    passage_batch: int
-    queue: int
-    wait_s: float = math.inf
 
 
 class Scheduler(Generic[_Raw, _Row]):
@@ -77,8 +62,8 @@ class Scheduler(Generic[_Raw, _Row]):
         self._passages = Passages[_Row]()
         self._halves: deque[list[Item[_Row]]] = deque()
         self._requests: set[Request[_Row]] = set()
-        self._query_run = 0
-        self._lent_s = 0.0
+        self._turns = Turns()
+        self._asked = threading.Event()
         self._overtaking: set[asyncio.Task[None]] = set()
         self._queued: dict[Lane, int] = {"query": 0, "passage": 0}
         self._tokens_s = _FIRST_GUESS_TOKENS_S
@@ -139,6 +124,7 @@ class Scheduler(Generic[_Raw, _Row]):
             items = [Item(request, index, ids) for index, ids in enumerate(prepared)]
             if lane == "query":
                 self._queries.extend(items)
+                self._asked.set()
             else:
                 self._passages.extend(items, self._limits.passage_batch)
             self._arrived.set()
@@ -180,14 +166,21 @@ class Scheduler(Generic[_Raw, _Row]):
                 begun, outputs = time.perf_counter(), _outputs(batch)
                 self._tell_waits(batch, begun)
                 ids = [item.ids for item in batch]
-                self._lent_s = 0.0
-                pause = no_pause if batch[0].request.lane == "query" else partial(self._let_queries_in, loop)
+                is_query = batch[0].request.lane == "query"
+                self._turns.begin()
+                pause = no_pause if is_query else partial(self._let_queries_in, loop)
                 try:
                     raw = await loop.run_in_executor(self._core_thread, self._core, ids, outputs, pause)
                 except MemoryError:
                     self._halve(batch)
                     continue
-                self._measure(batch, time.perf_counter() - begun - self._lent_s)
+                if not is_query:
+                    self._turns.earn()
+                elif self._passages_wait:
+                    self._turns.spend(self._limits.rest_s)
+                else:
+                    self._turns.owe(self._limits.rest_s)
+                self._measure(batch, time.perf_counter() - begun)
                 if finishing is not None:
                     await finishing
                 finishing = asyncio.create_task(self._finish(batch, raw, outputs))
@@ -198,23 +191,30 @@ class Scheduler(Generic[_Raw, _Row]):
                 task.cancel()
 
     def _let_queries_in(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run what queries wait, between two layers of a batch of passages, in that one's thread.
+        """Run what queries wait, between two layers of a batch of passages, in that one's thread, and rest after them.
 
         Meanwhile the loop only adds to the lane: `_run` waits for the batch of passages.
         """
-        if not self._queries or self._query_run >= _QUERY_RUN:
-            return
+        self._turns.earn()
+        going = True
+        while going:
+            self._asked.clear()
+            going = (self._turns.for_queries and self._run_queries(loop)) or self._turns.rest(self._asked.wait)
+        self._turns.begin()
+
+    def _run_queries(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Run a batch of queries in this thread; False when none waits."""
         batch = sorted(take(self._queries, self._limits.query_batch), key=len)
         if not batch:
-            return
-        self._query_run += 1
+            return False
         begun, outputs = time.perf_counter(), _outputs(batch)
         raw: _Raw | None = None
+        self._turns.begin()
         with suppress(MemoryError):
             raw = self._core([item.ids for item in batch], outputs, no_pause)
-        seconds = time.perf_counter() - begun
-        self._lent_s += seconds
-        loop.call_soon_threadsafe(self._overtook, batch, raw, outputs, begun, seconds)
+        self._turns.spend(self._limits.rest_s)
+        loop.call_soon_threadsafe(self._overtook, batch, raw, outputs, begun, time.perf_counter() - begun)
+        return True
 
     def _overtook(
         self, batch: list[Item[_Row]], raw: _Raw | None, outputs: frozenset[Output], begun: float, seconds: float
@@ -273,15 +273,16 @@ class Scheduler(Generic[_Raw, _Row]):
         for request in self._requests:
             request.fail(self._failure)
 
+    @property
+    def _passages_wait(self) -> bool:
+        return bool(self._halves or self._passages)
+
     def _next_batch(self) -> list[Item[_Row]]:
         self.check()
-        passages_wait = bool(self._halves or self._passages)
-        if self._queries and not (passages_wait and self._query_run >= _QUERY_RUN):
+        if self._queries and (self._turns.for_queries or not self._passages_wait):
             batch = take(self._queries, self._limits.query_batch)
             if batch:
-                self._query_run += 1
                 return sorted(batch, key=len)
-        self._query_run = 0
         while self._halves:
             batch = [item for item in self._halves.popleft() if not item.request.answer.done()]
             if batch:

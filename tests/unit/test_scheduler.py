@@ -6,15 +6,18 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from itertools import count
 
 import numpy as np
 import pytest
 
-from ray_app.lane import Lane
+from ray_app.lane import Lane, Limits
 from ray_app.observer import Observer
 from ray_app.pause import Pause, no_pause
-from ray_app.scheduler import Limits, Scheduler
+from ray_app.scheduler import Scheduler
 from ray_app.tokenizer import Ids
+from ray_app.turns import Turns
 from shirabe.errors import Overloaded, Unavailable
 from shirabe.types import Output
 
@@ -74,9 +77,9 @@ class FakeModel:
 
 @asynccontextmanager
 async def running(
-    model: FakeModel, batch: int = 100, queue: int = 10_000, observer: Observer | None = None
+    model: FakeModel, batch: int = 100, queue: int = 10_000, observer: Observer | None = None, rest_s: float = 0.0
 ) -> AsyncIterator[Scheduler[list[int], int]]:
-    limits = Limits(query_batch=batch, passage_batch=batch, queue=queue)
+    limits = Limits(query_batch=batch, passage_batch=batch, queue=queue, rest_s=rest_s)
     scheduler = Scheduler(model.core, model.post, limits, observer)
     scheduler.start()
     try:
@@ -192,6 +195,45 @@ async def test_a_query_is_answered_between_two_layers_of_passages() -> None:
     assert notes.waits == ["passage", "query"]
 
 
+class LongRest(Turns):
+    """Rests after a query until it is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = threading.Event()
+        self.owed: list[float] = []
+
+    def owe(self, rest_s: float) -> None:
+        self.owed.append(rest_s)
+
+    def rest(self, wait: Callable[[float], object]) -> bool:
+        if not self.owed or self.over.is_set():
+            return False
+        wait(0.01)
+        return True
+
+
+async def test_passages_rest_after_a_query_and_let_the_next_one_in() -> None:
+    model, turns = FakeModel(), LongRest()
+    model.gate.clear()
+    async with running(model, batch=10, rest_s=0.5) as scheduler:
+        scheduler._turns = turns
+        passage = submit(scheduler, [text(0, 10)], "passage")
+        await model.in_forward()
+        first = submit(scheduler, [text(1, 10)], "query")
+        await until(lambda: waiting(scheduler, "query") == 1)
+        model.gate.set()
+        assert await first == [1]
+        # The passages are between two layers still: who asks now need not wait for the rest of them.
+        assert await submit(scheduler, [text(2, 10)], "query") == [2]
+        assert not passage.done()
+        turns.over.set()
+        assert await passage == [0]
+        # A query that nothing was waiting behind is rested after, too.
+        assert await submit(scheduler, [text(3, 10)], "query") == [3]
+    assert turns.owed == [0.5, 0.5, 0.5]
+
+
 async def test_queries_between_layers_that_find_no_memory_are_halved_and_the_passages_go_on() -> None:
     model = FakeModel()
     async with running(model) as scheduler:
@@ -204,10 +246,11 @@ async def test_queries_between_layers_that_find_no_memory_are_halved_and_the_pas
     assert [len(batch) for batch in model.batches] == [1, 2, 1, 1]
 
 
-async def test_passages_get_on_though_queries_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ray_app.scheduler._QUERY_RUN", 0)
+async def test_passages_get_on_though_queries_never_end() -> None:
     model = FakeModel()
     async with running(model) as scheduler:
+        scheduler._turns = Turns(clock=lambda: 0.0)
+        scheduler._turns._credit_s = 0.0
         passages, asked = await query_among_layers(model, scheduler, [text(2, 5)])
         model.second.set()
         assert await passages == [1]
@@ -219,6 +262,8 @@ async def test_passages_do_not_starve_under_queries() -> None:
     model = FakeModel()
     model.gate.clear()
     async with running(model, batch=10) as scheduler:
+        # Each look at this clock takes a tenth of a second.
+        scheduler._turns = Turns(clock=partial(next, count(step=0.1)))
         first = submit(scheduler, [text(0, 10)], "query")
         await model.in_forward()
         ingest = submit(scheduler, [text(77, 10)], "passage")
