@@ -11,13 +11,11 @@ import argparse
 import asyncio
 import itertools
 import json
-import statistics
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, get_args
 
-import numpy as np
 from opensearchpy import AsyncOpenSearch
 from rich.console import Console
 from rich.table import Table
@@ -27,13 +25,12 @@ from bench.loads import Load, embedded, made_up
 from bench.node import named_engine
 from bench.scale import DIM, StubEmbedder
 from bench.search import Answer, take_turns
-from bench.store import DEPTH, fill, merged
+from bench.store import DEPTH, fill, merged, recall
 from bench.synthetic import Asked
 from opensearch.client import asking, build_client
 from opensearch.store import OpenSearchStore
 from shirabe.errors import ShirabeError
 from shirabe.settings import IN_LUCENE, Compression, Settings, load_settings
-from shirabe.types import Embedding, Floats
 
 FOUND: Final = (10, DEPTH)
 """The first page, and all that fusion reads."""
@@ -42,17 +39,6 @@ _WHOLE: Final = "vec"
 """The files of whole vectors, which a search of compressed ones reads only to score what it has found."""
 
 Figures = dict[str, Any]
-
-
-async def recall(store: OpenSearchStore, load: Load) -> dict[int, float]:
-    """Return how many of the nearest of exact search are among as many first ones of the dense leg, by how many."""
-    kept: dict[int, list[float]] = {count: [] for count in FOUND}
-    for one in load.questions:
-        exact = [load.ids[int(at)] for at in np.argsort(-(load.vectors @ _dense_of(one.embedding)))[:DEPTH]]
-        found = [hit.chunk_id for hit in (await store.legs(one.query, ["dense"], one.embedding, DEPTH))["dense"]]
-        for count, shares in kept.items():
-            shares.append(len(set(exact[:count]) & set(found[:count])) / count)
-    return {count: statistics.mean(shares) for count, shares in kept.items()}
 
 
 async def vector_files(client: AsyncOpenSearch, index: str) -> dict[str, int]:
@@ -89,7 +75,7 @@ async def measure(settings: Settings, load: Load, compressions: Sequence[Compres
             index = await store.generation()
             await merged(client, index)
             files = await vector_files(client, index)
-            found = await recall(store, load)
+            found = await recall(store, load.ids, load.vectors, load.questions, FOUND)
             ways[compression] = _dense_leg(store)
             rows[compression] = {
                 "compression": compression,
@@ -107,12 +93,6 @@ async def measure(settings: Settings, load: Load, compressions: Sequence[Compres
 
 def _dense_leg(store: OpenSearchStore) -> Callable[[Asked], Awaitable[Answer]]:
     return lambda one: store.legs(one.query, ["dense"], one.embedding, DEPTH)
-
-
-def _dense_of(embedding: Embedding) -> Floats:
-    if embedding.dense is None:
-        raise AssertionError("it was asked for")
-    return embedding.dense
 
 
 def show(load: Load, rows: Sequence[Figures]) -> None:

@@ -37,7 +37,7 @@ from opensearch.queries import IDS_ONLY, leg_bodies
 from opensearch.store import OpenSearchStore
 from shirabe.legs import LEGS
 from shirabe.settings import Settings, load_settings
-from shirabe.types import Embedding, Record
+from shirabe.types import Embedding, Floats, Record
 
 SIZES: Final = (10_000, 100_000)
 DEPTH: Final = 100
@@ -46,6 +46,7 @@ PEER: Final = "async_bulk, JSON"
 THREE: Final = "three legs, one _msearch"
 HYBRID: Final = "the engine's hybrid, RRF"
 _QUESTIONS: Final = 40
+_FOUND: Final = 10
 _BATCH: Final = 500
 _WRITERS: Final = 2
 _MERGE_TIMEOUT_S: Final = 3_600.0
@@ -168,17 +169,22 @@ async def asked(
     return {name: {"p50_ms": way.quantile(50), "p95_ms": way.quantile(95)} for name, way in times.items()}
 
 
-async def recall(store: OpenSearchStore, chunks: Chunks, count: int, questions: Sequence[Asked]) -> float:
-    """Return how many of the ten nearest of exact search are among the first ten of the dense leg, in [0, 1]."""
-    vectors = np.stack([chunks.vector(number) for number in range(count)])
-    kept = []
+async def recall(
+    store: OpenSearchStore, ids: Sequence[str], vectors: Floats, questions: Sequence[Asked], counts: Sequence[int]
+) -> dict[int, float]:
+    """Return how many of the nearest of exact search are among as many first ones of the dense leg, by how many.
+
+    vectors: float32 (chunks, dim), those of `ids`.
+    """
+    kept: dict[int, list[float]] = {count: [] for count in counts}
     for one in questions:
         if one.embedding.dense is None:
             raise AssertionError("a question has a dense vector")
-        nearest = {chunks.chunk_id(int(at)) for at in np.argsort(-(vectors @ one.embedding.dense))[:10]}
-        found = await store.legs(one.query, ["dense"], one.embedding, DEPTH)
-        kept.append(len(nearest & {hit.chunk_id for hit in found["dense"][:10]}) / 10)
-    return statistics.mean(kept)
+        exact = [ids[int(at)] for at in np.argsort(-(vectors @ one.embedding.dense))[:DEPTH]]
+        found = [hit.chunk_id for hit in (await store.legs(one.query, ["dense"], one.embedding, DEPTH))["dense"]]
+        for count, shares in kept.items():
+            shares.append(len(set(exact[:count]) & set(found[:count])) / count)
+    return {count: statistics.mean(shares) for count, shares in kept.items()}
 
 
 async def run(settings: Settings, dim: int, sizes: Sequence[int], rounds: int, few: int) -> Figures:
@@ -209,12 +215,14 @@ async def asking_at(
             took_s = await fill(store, chunks.records(held, size))
             size_b = await merged(client, await store.generation())
             questions = chunks.questions(_QUESTIONS, size)
+            ids = [chunks.chunk_id(number) for number in range(size)]
+            vectors = np.stack([chunks.vector(number) for number in range(size)])
             rows.append(
                 {
                     "chunks": size,
                     "ms_per_chunk_added": 1_000.0 * took_s / (size - held),
                     "bytes_per_chunk": size_b / size,
-                    "recall_at_10": await recall(store, chunks, size, questions),
+                    "recall_at_10": (await recall(store, ids, vectors, questions, [_FOUND]))[_FOUND],
                     "ways": await asked(client, store, questions, settings, rounds),
                 }
             )

@@ -59,8 +59,8 @@ async def build(
         on its way back; Unavailable when the candidate takes no writes, or its model is gone; Overloaded, Timeout.
     """
     async with parts.job.locks.hold_generations():
+        parts.catalogue_of(code=code)  # refuses `code` where no model is configured for it
         now = await answering(parts)
-        parts.catalogue_of(code=code)
         if now.code is not None and not is_settled(now.code):
             if from_sources:
                 raise InvalidInput(

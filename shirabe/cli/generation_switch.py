@@ -129,7 +129,8 @@ async def rows(parts: Parts, *, code: bool = False) -> list[Row]:
     mine = now.code if code else now.prose
     listed = [*([mine] if mine is not None else []), *await catalogue.others(mine)]
     sizes = await catalogue.sizes() if listed else {}
-    return [await _row(parts, now, generation, sizes, code=code) for generation in listed]
+    bound = await bonds(parts, now)
+    return [await _row(parts, now, generation, sizes, partner(bound, generation), code=code) for generation in listed]
 
 
 async def _answering(parts: Parts) -> Together:
@@ -204,9 +205,10 @@ async def _delete(parts: Parts, doomed: Sequence[Generation]) -> None:
             await asyncio.to_thread(parts.job.forget, generation.uuid)
 
 
-async def _row(parts: Parts, now: Together, generation: Generation, sizes: dict[str, Size], *, code: bool) -> Row:
+async def _row(
+    parts: Parts, now: Together, generation: Generation, sizes: dict[str, Size], other: Generation | None, *, code: bool
+) -> Row:
     catalogue, mine = parts.catalogue_of(code=code), now.code if code else now.prose
-    other = partner(await bonds(parts, now), generation)
     behind = 0
     if mine is None or generation.name != mine.name:
         behind = await _behind(parts, now, other if code and other is not None else generation)
