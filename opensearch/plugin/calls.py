@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -32,6 +33,13 @@ class Ref:
         return f"<id of the {self.shelf} {self.name}>"
 
 
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """Stands in a body for a value written as JSON into a string; the value may hold references."""
+
+    value: Any
+
+
 Ids = Mapping[Ref, str]
 
 
@@ -39,6 +47,8 @@ def resolved(value: Any, ids: Ids) -> Any:
     """Return a body with ids in place of references; one without an id yet becomes a description of it."""
     if isinstance(value, Ref):
         return ids.get(value, str(value))
+    if isinstance(value, JsonText):
+        return json.dumps(resolved(value.value, ids))
     if isinstance(value, Mapping):
         return {key: resolved(item, ids) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from opensearch.plugin.calls import Call
 from opensearch.plugin.census import Census
 from opensearch.plugin.cluster import Cluster
+from opensearch.plugin.facts import Facts
 from opensearch.plugin.plan import Plan
-from opensearch.plugin.shelves import INDEX_TEMPLATE, Thing
+from opensearch.plugin.shelves import INDEX_TEMPLATE, JUDGMENTS, QUERY_SET, Thing
+
+_MOST_QUERIES: Final = "plugins.search_relevance.query_set.maximum"
+_MOST_NESTED: Final = 10_000
+"""Objects in one document, of which judgments have one for each query and each rating; more fail behind our back."""
 
 
 def taken_names(things: Sequence[Thing], census: Census) -> list[str]:
@@ -19,6 +24,22 @@ def taken_names(things: Sequence[Thing], census: Census) -> list[str]:
         for thing in things
         if any(not found.ours for found in census.named(thing.shelf, thing.name))
     ]
+
+
+def oversized(plan: Plan, facts: Facts) -> list[str]:
+    """Return what is more than the Search Relevance Workbench holds in one piece."""
+    found = []
+    most = int(facts.settings.get(_MOST_QUERIES, 1_000))
+    for thing in plan.things:
+        if thing.shelf is QUERY_SET and (count := len(thing.body["querySetQueries"])) > most:
+            found.append(f"{count} judged queries are more than the {most} that {_MOST_QUERIES} allows")
+        if thing.shelf is JUDGMENTS:
+            count = sum(1 + len(row["ratings"]) for row in thing.body["judgmentRatings"])
+            if count > _MOST_NESTED:
+                found.append(
+                    f"{count} judged queries and documents are more than the {_MOST_NESTED} that one list holds"
+                )
+    return found
 
 
 async def other_conflicts(cluster: Cluster, plan: Plan) -> list[str]:

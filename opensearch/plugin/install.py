@@ -10,7 +10,7 @@ from opensearch.plugin.calls import Call, Ref, resolved
 from opensearch.plugin.census import Census, read_shelf, take_census
 from opensearch.plugin.change import overruled, record_of, wanted_settings
 from opensearch.plugin.cluster import Cluster
-from opensearch.plugin.conflicts import other_conflicts, taken_names
+from opensearch.plugin.conflicts import other_conflicts, oversized, taken_names
 from opensearch.plugin.facts import Facts, read_facts
 from opensearch.plugin.guards import closed_guards
 from opensearch.plugin.marks import agrees
@@ -18,7 +18,7 @@ from opensearch.plugin.outcome import Done, Outcome, Tell
 from opensearch.plugin.plan import Plan, record_thing
 from opensearch.plugin.shelves import INGEST_PIPELINE, Found, Thing
 from opensearch.plugin.stale import foreign_facade, stale_indexes
-from shirabe.errors import InvalidInput, ShirabeError
+from shirabe.errors import InvalidInput, ShirabeError, Unavailable
 
 SETTINGS = "cluster settings"
 
@@ -55,7 +55,7 @@ async def install(
     settings = wanted_settings(plan.served, facts, workbench=plan.fills_workbench)
     record = record_thing(record_of(settings, plan.served, facts, census.record), plan.served)
     things = (record, *plan.things)
-    refusals = [*taken_names(things, census), *overruled(settings, facts), *refused]
+    refusals = [*taken_names(things, census), *oversized(plan, facts), *overruled(settings, facts), *refused]
     refusals += await other_conflicts(cluster, plan)
     stale = await stale_indexes(cluster, plan.served)
     if not supersede and census.model != (plan.served.name, plan.served.revision):
@@ -98,11 +98,12 @@ class _Work:
             self._ids[thing.ref] = ready[0].ident
             self._tell(Outcome("unchanged", shelf.title, thing.name))
             return
-        # Where a write replaces, it takes what is there; elsewhere only what is the same and not ready is mended.
-        candidates = same or ([] if shelf.several else list(there))
+        # Where a write replaces, it takes what is there; elsewhere what is the same and not ready is mended.
+        anew = shelf.several and shelf.superseded == "deleted"
+        candidates = [] if anew else same or ([] if shelf.several else list(there))
         base = candidates[0] if candidates else None
         calls: list[Call] = []
-        if shelf.several and shelf.superseded == "deleted":
+        if anew:
             calls += [call for found in there for call in shelf.take(found)]
         write = shelf.write(thing.name, resolved(thing.body, self._ids), base)
         calls.append(write)
@@ -140,7 +141,7 @@ class _Work:
     async def _write(self, thing: Thing, calls: Sequence[Call], base: Found | None) -> None:
         answer = None
         for call in calls:
-            answer = await self._cluster.ask(call)
+            answer = await self._sent(thing, call)
             self.written += 1
         ident = base.ident if base is not None else thing.shelf.ident(thing.name, answer)
         self._ids[thing.ref] = ident
@@ -153,6 +154,22 @@ class _Work:
             )
 
         await self._cluster.settled(as_written, f"the {thing.shelf.title} {thing.name}")
+
+    async def _sent(self, thing: Thing, call: Call) -> Any:
+        """Send a call, again while the cluster says that it comes too early."""
+        early, answers = thing.shelf.early, []
+
+        async def taken() -> bool:
+            try:
+                answers.append(await self._cluster.ask(call))
+            except Unavailable as error:
+                if early and early in error.message:
+                    return False
+                raise
+            return True
+
+        await self._cluster.settled(taken, f"the {thing.shelf.title} {thing.name}")
+        return answers[0]
 
 
 def _refuse(refusals: Sequence[str]) -> None:

@@ -34,6 +34,19 @@ async def judged_texts(cluster: Cluster, index: str, judged: Iterable[tuple[str,
     return JudgedTexts(index, ratings, tuple(left_out))
 
 
+async def compared_index(cluster: Cluster, name: str) -> str | None:
+    """Return the index that a name or an alias stands for; None when there is none.
+
+    From 3.8 on the workbench takes no alias.
+
+    Raises: InvalidInput when there are several; Forbidden, Unavailable, Timeout.
+    """
+    found = sorted(await cluster.ask(Call("GET", f"/{name}/_mapping?ignore_unavailable=true")) or {})
+    if len(found) > 1:
+        raise InvalidInput(f"{name} stands for several indexes: {', '.join(found)}", "--judged-index")
+    return found[0] if found else None
+
+
 async def _held(cluster: Cluster, index: str, paths: Sequence[str]) -> Mapping[str, list[str]]:
     held: dict[str, list[str]] = {}
     for start in range(0, len(paths), _PATHS):

@@ -54,7 +54,7 @@ def make_plan(
     compared: str | None = None,
     japanese: Japanese = "kuromoji",
 ) -> Plan:
-    """Return the plan for a cluster with these components; ways of searching are `compared` on that alias by default.
+    """Return the plan for a cluster with these components; ways of searching are compared on the index `compared`.
 
     `japanese`: what cuts Japanese in indexes that begin with the template's pattern.
 
@@ -72,13 +72,15 @@ def make_plan(
         *([snapshot_policy(repository, alias)] if repository else []),
         *roles(alias),
         *(judgments(judged) if judged else []),
-        *configurations(served, judged.index if judged else compared or alias),
+        *(configurations(served, index) if (index := judged.index if judged else compared) else []),
     ]
     skipped = {OPTIONAL[name]: f"the plugin {name} is not on every node" for name in OPTIONAL if name not in components}
     if repository is None:
         skipped.setdefault("snapshot policy", _NO_REPOSITORY)
     if judged is None and "opensearch-search-relevance" in components:
         skipped["query sets and judgments"] = _NO_JUDGED
+    if index is None and "opensearch-search-relevance" in components:
+        skipped["search configurations"] = f"there is no index {alias}"
     if not served.sparse:
         skipped["sparse vectors"] = f"the model {served.name} gives none"
     if served.reranker is None:

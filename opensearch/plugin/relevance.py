@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from opensearch.lexical import DEFAULT_WEIGHTS
-from opensearch.plugin.marks import PREFIX, described, digest
+from opensearch.plugin.calls import JsonText, Ref
+from opensearch.plugin.connectors import DENSE_QUERY, SPARSE_QUERY
+from opensearch.plugin.marks import PREFIX, described, digest, marked_name
 from opensearch.plugin.pipelines import NORM, RRF, RRF_RERANK
 from opensearch.plugin.served import ServedModels
-from opensearch.plugin.shelves import JUDGMENTS, QUERY_SET, SEARCH_CONFIGURATION, Thing
+from opensearch.plugin.shelves import JUDGMENTS, MODEL, QUERY_SET, SEARCH_CONFIGURATION, Thing
 
 SEARCH_TEXT: Final = "%SearchText%"
 JUDGED: Final = f"{PREFIX}judged"
 LEG_DEPTH: Final = 100
-# The workbench refuses these in a query, because it writes them into JSON as they are.
-_REFUSED: Final = frozenset('"\\<>\n\r')
+# The workbench refuses these in a query: it writes them into JSON as they are, and before 3.8 it parts the fields of a
+# query with the last two.
+_REFUSED: Final = frozenset('"\\<>\n\r#:')
 _LONGEST: Final = 2_000
 
 
@@ -58,6 +60,8 @@ def judgments(judged: JudgedTexts) -> list[Thing]:
             JUDGED,
             {
                 "description": _said(f"documents that answer {len(queries)} queries", spec),
+                # It keeps no description of judgments, and not the order of ratings: the name is all that tells them.
+                "name": marked_name(JUDGED, spec),
                 "type": "IMPORT_JUDGMENT",
                 "judgmentRatings": ratings,
             },
@@ -72,10 +76,14 @@ def lexical_query(text: str) -> dict[str, Any]:
 
 
 def hybrid_query(text: str, *, sparse: bool) -> dict[str, Any]:
-    """Return the legs as the engine's own hybrid query; the models are the search pipeline's."""
-    legs = [lexical_query(text), {"neural": {"dense": {"query_text": text, "k": LEG_DEPTH}}}]
+    """Return the legs as the engine's own hybrid query.
+
+    The models are named: before 3.8 the workbench hides the query from the search pipeline that would fill them in.
+    """
+    dense, tokens = Ref(MODEL.title, DENSE_QUERY), Ref(MODEL.title, SPARSE_QUERY)
+    legs = [lexical_query(text), {"neural": {"dense": {"query_text": text, "k": LEG_DEPTH, "model_id": dense}}}]
     if sparse:
-        legs.append({"neural_sparse": {"sparse": {"query_text": text}}})
+        legs.append({"neural_sparse": {"sparse": {"query_text": text, "model_id": tokens}}})
     return {"hybrid": {"queries": legs, "pagination_depth": LEG_DEPTH}}
 
 
@@ -94,7 +102,7 @@ def configurations(served: ServedModels, index: str) -> list[Thing]:
 
 
 def _configuration(name: str, index: str, search: Mapping[str, Any], pipeline: str) -> Thing:
-    body = {"index": index, "query": json.dumps(search), "searchPipeline": pipeline}
+    body = {"index": index, "query": JsonText(search), "searchPipeline": pipeline}
     said = _said(f"{name} search of {index}", body)
     return Thing(SEARCH_CONFIGURATION, f"{PREFIX}{name}", {"description": said, **body})
 

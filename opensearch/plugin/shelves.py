@@ -7,11 +7,11 @@ write an id of its own, so that several of a name may stand (connectors, models,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from opensearch.plugin.calls import Call, Ids, Ref, resolved
-from opensearch.plugin.marks import PREFIX, agrees, is_ours
+from opensearch.plugin.marks import PREFIX, agrees, described, is_ours, parted_name
 
 Body = Mapping[str, Any]
 Component = Literal[
@@ -45,7 +45,7 @@ class Shelf:
     is found as wanted. ident: its id, from the answer to that. take: the calls that take it away, in order. needs: the
     component that keeps such things. several: a write never replaces. ready: whether one that is there can be used.
     superseded: what becomes of others of ours under the same name, where there may be several. unread: fields of a
-    body that are not read back.
+    body that are not read back. early: what a write is refused with that came too early, and is sent again.
     """
 
     title: str
@@ -59,6 +59,7 @@ class Shelf:
     ready: Callable[[Body], bool] = lambda _: True
     superseded: Literal["kept", "deleted"] = "deleted"
     unread: frozenset[str] = frozenset()
+    early: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,16 @@ def _hits(answer: Any) -> list[Found]:
     ]
 
 
+def _judgments(answer: Any) -> list[Found]:
+    """Read the list of judgments, of which no description is kept: ours are told by their name."""
+    found = [(one, parted_name(one.name)) for one in _hits(answer)]
+    return [
+        replace(one, name=name, description=described(f"judgments, {spec}"))
+        for one, (name, spec) in found
+        if spec and name.startswith(PREFIX)
+    ]
+
+
 def _policies(key: str, name_of: Callable[[Body], str]) -> Callable[[Any], list[Found]]:
     """Return how to read a listing of index-management, whose rows carry the numbers that an update must name."""
 
@@ -161,6 +172,7 @@ def _relevance(title: str, folder: str, ident: str) -> Shelf:
         title,
         listing=Call("GET", path),
         entries=_hits,
+        early="index_not_found_exception",
         write=lambda name, body, _: Call("PUT", path, {"name": name, **body}),
         take=_delete(path.removeprefix("/")),
         ident=lambda _, answer: str(answer[ident]),
@@ -262,7 +274,12 @@ ROLE: Final = Shelf(
     needs="opensearch-security",
 )
 QUERY_SET: Final = _relevance("query set", "query_sets", "query_set_id")
-JUDGMENTS: Final = _relevance("judgment list", "judgments", "judgment_id")
+JUDGMENTS: Final = replace(
+    _relevance("judgment list", "judgments", "judgment_id"),
+    entries=_judgments,
+    ready=lambda value: value.get("status") == "COMPLETED",
+    unread=frozenset({"description", "judgmentRatings"}),
+)
 SEARCH_CONFIGURATION: Final = _relevance("search configuration", "search_configurations", "search_configuration_id")
 
 SHELVES: Final = (

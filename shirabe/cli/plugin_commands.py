@@ -190,6 +190,7 @@ class _Place:
     async def plan(self, judged: Path | None, judged_index: str | None, repository: str | None) -> Plan | None:
         """Return what should be here; None when no model server is known."""
         from opensearch.japanese_choice import japanese_of
+        from opensearch.plugin.judged import compared_index
         from opensearch.plugin.plan import make_plan
         from opensearch.plugin.served import read_served
 
@@ -197,14 +198,17 @@ class _Place:
             return None
         served = await read_served(self.models_url, self.settings.models.api_key)
         alias = self.settings.opensearch.alias
-        texts = None if judged is None else await self._judged(judged, judged_index or alias)
+        compared = await compared_index(self.cluster, judged_index or alias)
+        if judged_index is not None and compared is None:
+            raise InvalidInput(f"there is no index {judged_index}", "--judged-index")
+        texts = None if judged is None else await self._judged(judged, compared or alias)
         return make_plan(
             served,
             self.facts.components,
             alias=alias,
             repository=repository,
             judged=texts,
-            compared=judged_index,
+            compared=compared,
             japanese=japanese_of(self.settings.opensearch, self.facts.without_sudachi),
         )
 

@@ -1,8 +1,8 @@
 """An OpenSearch with the plugins that the embedded node cannot have, over real HTTP on loopback.
 
 Security, index-management and search-relevance answer as their published references and their REST handlers say: what a
-body may hold, which numbers an update must name, what a name may be made of. Of ml-commons it has just enough. It has
-never met the real ones.
+body may hold, which numbers an update must name, what a name may be made of. Of ml-commons it has just enough. The
+second and the third were held against plugins that were built from their sources; security has never met the real one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import Any
 
 from aiohttp import web
 from fake_dashboards import FakeDashboards
+from fake_index_management import FakeIndexManagement
+from fake_refusal import refused
+from fake_workbench import FakeWorkbench
 
 from shirabe.ports import LOOPBACK
 
@@ -36,7 +39,6 @@ DEFAULTS = {
 }
 _ROLE_KEYS = {"description", "cluster_permissions", "index_permissions", "tenant_permissions"}
 _PLAIN = re.compile(r"[\w .,!?():@\-'/\"]*", re.ASCII)
-_DANGEROUS = re.compile(r'["\\<>]')
 _REPLACED = {
     "component_template": "/_component_template",
     "index_template": "/_index_template",
@@ -45,32 +47,27 @@ _REPLACED = {
     "role": "/_plugins/_security/api/roles",
 }
 _ML = {"connectors": "connector", "model_groups": "model_group", "models": "model"}
-_RELEVANCE = {"query_sets": "query_set", "judgments": "judgment", "search_configurations": "search_configuration"}
 
 
 @dataclass
-class FakeOpenSearch:
+class FakeOpenSearch(FakeIndexManagement, FakeWorkbench):
     """One cluster. `forbidden`: (method, path prefix) that our user may not; `broken`: those answered 500.
 
     `nonsense`: the path whose answers are JSON of another shape. `held`: document id -> path, of any index. `indexes`:
-    name -> what its mapping records of how it was made.
+    name -> what its mapping records of how it was made, `aliases`: alias -> one of them.
     """
 
-    version: str = "3.6.0"
     distribution: str = "opensearch"
     components: tuple[str, ...] = COMPONENTS
     url: str = ""
     forbidden: set[tuple[str, str]] = field(default_factory=set)
     broken: set[tuple[str, str]] = field(default_factory=set)
-    settings: dict[str, dict[str, Any]] = field(default_factory=lambda: {"persistent": {}, "transient": {}})
-    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
     secrets: list[Any] = field(default_factory=list)
     held: dict[str, str] = field(default_factory=dict)
-    indexes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
     blocked: dict[str, Any] = field(default_factory=dict)
     nonsense: str = "/nowhere"
-    _number: int = 0
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -80,7 +77,7 @@ class FakeOpenSearch:
             return web.Response(status=401, text="Unauthorized")
         for places, status, kind in ((self.forbidden, 403, "security_exception"), (self.broken, 500, "fault")):
             if any(request.method == method and request.path.startswith(prefix) for method, prefix in places):
-                return _refused(status, kind, f"no permissions for [{request.path}] and User [name={USER}]")
+                return refused(status, kind, f"no permissions for [{request.path}] and User [name={USER}]")
         if request.path.startswith(self.nonsense):
             return web.json_response([["what", "is", "this"]])
         looks = request.method == "GET" or request.path.endswith("/_search")
@@ -104,15 +101,8 @@ class FakeOpenSearch:
             web.post("/_plugins/_ml/{kind}/_search", self.search_ml),
             web.post("/_plugins/_ml/models/{name}/_undeploy", self.undeploy),
             web.delete("/_plugins/_ml/{kind}/{name}", self.delete_ml),
-            web.get("/_plugins/_ism/policies", self.list_policies),
-            web.put("/_plugins/_ism/policies/{name}", self.put_state_policy),
-            web.get("/_plugins/_sm/policies", self.list_policies),
-            web.post("/_plugins/_sm/policies/{name}", self.post_snapshot_policy),
-            web.put("/_plugins/_sm/policies/{name}", self.put_snapshot_policy),
-            web.delete("/_plugins/{plugin}/policies/{name}", self.delete_policy),
-            web.get("/_plugins/_search_relevance/{kind}", self.list_relevance),
-            web.put("/_plugins/_search_relevance/{kind}", self.put_relevance),
-            web.delete("/_plugins/_search_relevance/{kind}/{name}", self.delete_relevance),
+            *self.policy_routes(),
+            *self.workbench_routes(),
         ]
         for kind, path in _REPLACED.items():
             routes += [
@@ -148,7 +138,7 @@ class FakeOpenSearch:
         return web.json_response({"acknowledged": True, **self.settings})
 
     async def mapping(self, request: web.Request) -> web.Response:
-        named = request.match_info["index"].split(",")
+        named = [self.aliases.get(name, name) for name in request.match_info["index"].split(",")]
         found = {name: meta for name, meta in self.indexes.items() if any(fnmatchcase(name, one) for one in named)}
         return web.json_response({name: {"mappings": {"_meta": meta}} for name, meta in found.items()})
 
@@ -199,10 +189,10 @@ class FakeOpenSearch:
         kind = request.path.split("/")[3]
         body = await request.json()
         if not _PLAIN.fullmatch(body["description"]):
-            return _refused(400, "action_request_validation_exception", "description can only contain letters")
+            return refused(400, "action_request_validation_exception", "description can only contain letters")
         if kind == "connectors":
             if not body.get("credential"):
-                return _refused(400, "illegal_argument_exception", "Connector credential is null or empty list")
+                return refused(400, "illegal_argument_exception", "Connector credential is null or empty list")
             self.secrets.append(body.pop("credential"))
         name = self._keep(kind, body)
         return web.json_response({f"{_ML[kind]}_id": name})
@@ -225,98 +215,11 @@ class FakeOpenSearch:
         kind, name = request.match_info["kind"], request.match_info["name"]
         models = self.kept.get("models", {})
         if kind == "models" and models[name]["model_state"] == "DEPLOYED":
-            return _refused(400, "status_exception", "Model cannot be deleted in deploying or deployed state")
+            return refused(400, "status_exception", "Model cannot be deleted in deploying or deployed state")
         if any(name in (model["connector_id"], model["model_group_id"]) for model in models.values()):
-            return _refused(409, "status_exception", "models are still using this")
+            return refused(409, "status_exception", "models are still using this")
         del self.kept[kind][name]
         return web.json_response({"result": "deleted"})
-
-    # index-management: every policy has numbers, and an update names those it has read
-
-    async def list_policies(self, request: web.Request) -> web.Response:
-        kind, key = ("_ism", "policy") if "_ism" in request.path else ("_sm", "sm_policy")
-        found = self.kept.get(kind, {})
-        rows = [
-            {"_id": name, "_seq_no": row["seq"], "_primary_term": 1, key: row["body"]} for name, row in found.items()
-        ]
-        return web.json_response({"policies": rows, f"total_{key.removesuffix('y')}ies": len(rows)})
-
-    async def put_state_policy(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        assert set(body) == {"policy"}
-        name = request.match_info["name"]
-        defaults = {"policy_id": name, "last_updated_time": 1, "schema_version": 21, "error_notification": None}
-        return self._put_policy("_ism", request, defaults | body["policy"], create=True)
-
-    async def post_snapshot_policy(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        if name in self.kept.get("_sm", {}):
-            return _refused(409, "version_conflict_engine_exception", "document already exists")
-        return self._put_policy(
-            "_sm", request, {"name": name, "schema_version": 21} | await request.json(), create=True
-        )
-
-    async def put_snapshot_policy(self, request: web.Request) -> web.Response:
-        body = {"name": request.match_info["name"], "schema_version": 21} | await request.json()
-        return self._put_policy("_sm", request, body, create=False)
-
-    async def delete_policy(self, request: web.Request) -> web.Response:
-        del self.kept[request.match_info["plugin"]][request.match_info["name"]]
-        return web.json_response({"result": "deleted"})
-
-    def _put_policy(self, kind: str, request: web.Request, body: dict[str, Any], *, create: bool) -> web.Response:
-        shelf, name = self.kept.setdefault(kind, {}), request.match_info["name"]
-        there = shelf.get(name)
-        told = request.query.get("if_seq_no")
-        if (there is None and not create) or (there is not None and told != str(there["seq"])):
-            return _refused(409, "version_conflict_engine_exception", f"required seqNo [{told}]")
-        self._number += 1
-        shelf[name] = {"seq": self._number, "body": body}
-        return web.json_response({"_id": name, "_seq_no": self._number, "_primary_term": 1})
-
-    # search-relevance: a write makes another, never replaces
-
-    def _switched_off(self) -> web.Response | None:
-        if self.settings["persistent"].get("plugins.search_relevance.workbench_enabled") == "true":
-            return None
-        return web.Response(status=403, text="Search Relevance Workbench is disabled")
-
-    async def list_relevance(self, request: web.Request) -> web.Response:
-        return self._switched_off() or web.json_response(self._hits(request.match_info["kind"]))
-
-    async def put_relevance(self, request: web.Request) -> web.Response:
-        if off := self._switched_off():
-            return off
-        kind, body = request.match_info["kind"], await request.json()
-        for text, most in ((body["name"], 50), (body["description"], 250)):
-            if not 0 < len(text) <= most or _DANGEROUS.search(text):
-                return web.Response(status=400, text=f"Invalid text: {text}")
-        for row in body.get("querySetQueries", ()):
-            if _DANGEROUS.search(row["queryText"]) or "\n" in row["queryText"]:
-                return web.Response(status=400, text="Invalid queryText")
-        if kind == "judgments":
-            assert body["type"] == "IMPORT_JUDGMENT"
-            assert all(float(rating["rating"]) for row in body["judgmentRatings"] for rating in row["ratings"])
-        if kind == "search_configurations":
-            assert isinstance(body["query"], str) and "%SearchText%" in body["query"]
-        name = self._keep(kind, body)
-        return web.json_response({f"{_RELEVANCE[kind]}_id": name})
-
-    async def delete_relevance(self, request: web.Request) -> web.Response:
-        if off := self._switched_off():
-            return off
-        del self.kept[request.match_info["kind"]][request.match_info["name"]]
-        return web.json_response({"result": "deleted"})
-
-    def _keep(self, kind: str, body: dict[str, Any]) -> str:
-        self._number += 1
-        name = f"id-{self._number}"
-        self.kept.setdefault(kind, {})[name] = body
-        return name
-
-    def _hits(self, kind: str) -> dict[str, Any]:
-        hits = [{"_id": name, "_source": body} for name, body in self.kept.get(kind, {}).items()]
-        return {"hits": {"total": {"value": len(hits), "relation": "eq"}, "hits": hits}}
 
 
 @asynccontextmanager
@@ -333,8 +236,3 @@ async def listening(fake: FakeOpenSearch | FakeDashboards) -> AsyncIterator[str]
         yield fake.url
     finally:
         await runner.cleanup()
-
-
-def _refused(status: int, kind: str, reason: str) -> web.Response:
-    error = {"type": kind, "reason": reason}
-    return web.json_response({"error": {"root_cause": [error], **error}, "status": status}, status=status)

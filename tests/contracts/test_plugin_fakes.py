@@ -10,38 +10,19 @@ from typing import Any
 
 import pytest
 from fake_opensearch_plugins import COMPONENTS, PASSWORD, USER, FakeOpenSearch, listening
+from plugin_fakes import ALIAS, JUDGED, KEY, SERVED, opened_fake, put, take_back
 from pydantic import SecretStr
 
 from opensearch.plugin.cluster import Cluster, open_cluster
 from opensearch.plugin.facts import read_facts
-from opensearch.plugin.install import Installed, install
 from opensearch.plugin.judged import judged_texts
 from opensearch.plugin.outcome import Outcome
 from opensearch.plugin.plan import make_plan
-from opensearch.plugin.relevance import JudgedTexts
-from opensearch.plugin.remove import remove
-from opensearch.plugin.served import ServedModels
 from opensearch.plugin.status import read_status
 from opensearch.store import open_store
 from shirabe.errors import Forbidden, InvalidInput, Unavailable
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import ModelInfo
-
-KEY = "a-key-that-nobody-may-read"
-SERVED = ServedModels(
-    url="http://10.1.2.3:8000",
-    name="m3-mini",
-    revision="r1",
-    dim=384,
-    max_tokens=512,
-    sparse=True,
-    reranker="m3-mini-maxsim",
-    reranker_revision="r1",
-    private=True,
-    key=SecretStr(KEY),
-)
-JUDGED = JudgedTexts("shirabe-chunks", {"注文の取消": ("c1", "c2"), "order history": ("c3",)})
-ALIAS = "shirabe-chunks"
 
 
 @pytest.fixture
@@ -53,29 +34,8 @@ async def fake() -> AsyncIterator[FakeOpenSearch]:
 
 @pytest.fixture
 async def cluster(fake: FakeOpenSearch) -> AsyncIterator[Cluster]:
-    opened = open_cluster(OpenSearchSettings(url=fake.url, username=USER, password=SecretStr(PASSWORD)))
-    yield opened
-    await opened.close()
-
-
-async def put(
-    cluster: Cluster,
-    served: ServedModels = SERVED,
-    *,
-    judged: JudgedTexts | None = JUDGED,
-    dry_run: bool = False,
-    told: list[Outcome] | None = None,
-) -> tuple[list[Outcome], Installed]:
-    outcomes: list[Outcome] = [] if told is None else told
-    facts = await read_facts(cluster)
-    plan = make_plan(served, facts.components, alias=ALIAS, repository="backups", judged=judged)
-    return outcomes, await install(cluster, facts, plan, outcomes.append, dry_run=dry_run)
-
-
-async def take_back(cluster: Cluster) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    await remove(cluster, await read_facts(cluster), outcomes.append)
-    return outcomes
+    async with opened_fake(fake) as one:
+        yield one
 
 
 def left(fake: FakeOpenSearch) -> dict[str, Any]:
