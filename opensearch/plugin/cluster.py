@@ -20,6 +20,8 @@ SETTLE_DEADLINE_S: Final = 60.0
 """How long what was written may take to be read back as written."""
 _LOOK_S: Final = 0.1
 _BLOCKED: Final = "cluster_block_exception"
+_UNREADABLE: Final = "Failed to parse"
+"""What index-management says, with a 404, of a list in which there is one thing that it cannot read."""
 
 
 class Cluster:
@@ -39,7 +41,8 @@ class Cluster:
                     call.method, call.path, body=call.body, params={"request_timeout": CALL_TIMEOUT_S}
                 )
             except TransportError as error:
-                if error.status_code == 404 and (call.method in ("GET", "DELETE") or call.path.endswith("/_search")):
+                looked = call.method in ("GET", "DELETE") or call.path.endswith("/_search")
+                if error.status_code == 404 and looked and _UNREADABLE not in reason_of(error.info or error.error):
                     return None
                 # A plugin may answer in plain text, which the client keeps elsewhere.
                 raise_refusal(call, error.status_code, error.info or error.error)

@@ -10,7 +10,7 @@ from opensearch.plugin.census import Census
 from opensearch.plugin.cluster import Cluster
 from opensearch.plugin.facts import Facts
 from opensearch.plugin.plan import Plan
-from opensearch.plugin.shelves import INDEX_TEMPLATE, JUDGMENTS, QUERY_SET, Thing
+from opensearch.plugin.shelves import INDEX_TEMPLATE, JUDGMENTS, QUERY_SET, STATE_POLICY, Thing
 
 _MOST_QUERIES: Final = "plugins.search_relevance.query_set.maximum"
 _MOST_NESTED: Final = 10_000
@@ -43,11 +43,11 @@ def oversized(plan: Plan, facts: Facts) -> list[str]:
 
 
 async def other_conflicts(cluster: Cluster, plan: Plan) -> list[str]:
-    """Return what stands in the way of the index template: a rival for the same names, an index mapped otherwise.
+    """Return what stands in the way of the index template and the state policy: rivals, an index mapped otherwise.
 
     Raises: Forbidden, InvalidInput, Unavailable, Timeout.
     """
-    found: list[str] = []
+    found = await _rival_policies(cluster, plan)
     for template in (thing for thing in plan.things if thing.shelf is INDEX_TEMPLATE):
         rivals = await cluster.ask(Call("GET", "/_index_template"))
         patterns, priority = template.body["index_patterns"], template.body["priority"]
@@ -65,6 +65,24 @@ async def other_conflicts(cluster: Cluster, plan: Plan) -> list[str]:
             if "model_revision" in row["mappings"].get("_meta", {}):
                 continue  # made from our template, if by another model: no conflict, but due to be indexed again
             found += _other_types(index, wanted, row["mappings"].get("properties", {}))
+    return found
+
+
+async def _rival_policies(cluster: Cluster, plan: Plan) -> list[str]:
+    """Return the policies of others for the same indexes with the same priority, beside which ours would be refused."""
+    found = []
+    for policy in (thing for thing in plan.things if thing.shelf is STATE_POLICY):
+        [ours] = policy.body["ism_template"]
+        patterns, priority = ours["index_patterns"], ours["priority"]
+        rows = (await cluster.ask(policy.shelf.listing) or {}).get("policies", [])
+        found += [
+            f"the index state policy {row['_id']} is for {', '.join(theirs['index_patterns'])} too, "
+            f"with the same priority"
+            for row in rows
+            if row["_id"] != policy.name
+            for theirs in row["policy"].get("ism_template") or []
+            if theirs.get("priority", 0) == priority and overlap(patterns, theirs["index_patterns"])
+        ]
     return found
 
 

@@ -13,6 +13,7 @@ from opensearch.plugin.cluster import Cluster
 from opensearch.plugin.conflicts import other_conflicts, oversized, taken_names
 from opensearch.plugin.facts import Facts, read_facts
 from opensearch.plugin.guards import closed_guards
+from opensearch.plugin.managed import renewals
 from opensearch.plugin.marks import agrees
 from opensearch.plugin.outcome import Done, Outcome, Tell
 from opensearch.plugin.plan import Plan, record_thing
@@ -106,7 +107,7 @@ class _Work:
         if anew:
             calls += [call for found in there for call in shelf.take(found)]
         write = shelf.write(thing.name, resolved(thing.body, self._ids), base)
-        calls.append(write)
+        calls += [write, *await renewals(self._cluster, shelf, base)]
         if not self._dry_run:
             await self._write(thing, calls, base)
         done: Done = "changed" if base is not None or calls != [write] else "made"

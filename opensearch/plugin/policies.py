@@ -17,7 +17,10 @@ _LOGS: Final = ActivityIndexes()
 
 
 def state_policy() -> Thing:
-    """Return the policy of rolled-over query and click logs; what holds documents is never aged away."""
+    """Return the policy of rolled-over query and click logs; what holds documents is never aged away.
+
+    The age is that of the rollover: by its own age an index that is still written to would go, with today's entries.
+    """
     return Thing(
         STATE_POLICY,
         LOGS,
@@ -28,7 +31,7 @@ def state_policy() -> Thing:
                 {
                     "name": "kept",
                     "actions": [],
-                    "transitions": [{"state_name": "deleted", "conditions": {"min_index_age": _KEPT}}],
+                    "transitions": [{"state_name": "deleted", "conditions": {"min_rollover_age": _KEPT}}],
                 },
                 {"name": "deleted", "actions": [{"delete": {}}], "transitions": []},
             ],

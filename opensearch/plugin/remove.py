@@ -8,6 +8,7 @@ from opensearch.plugin.change import restored_settings
 from opensearch.plugin.cluster import Cluster
 from opensearch.plugin.facts import Facts, read_facts
 from opensearch.plugin.install import SETTINGS
+from opensearch.plugin.managed import releases
 from opensearch.plugin.outcome import Outcome, Tell
 from opensearch.plugin.shelves import RECORD, Found, Shelf
 from opensearch.plugin.stale import template_indexes
@@ -45,7 +46,7 @@ async def remove(cluster: Cluster, facts: Facts, tell: Tell, *, dry_run: bool = 
 
 
 async def _take(cluster: Cluster, shelf: Shelf, found: Found, tell: Tell, dry_run: bool) -> None:
-    calls = shelf.take(found)
+    calls = (*await releases(cluster, shelf, found), *shelf.take(found))
     if not dry_run:
         for call in calls:
             await cluster.ask(call)

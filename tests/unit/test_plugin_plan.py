@@ -124,6 +124,13 @@ def test_without_judged_queries_the_ways_of_searching_are_there_to_be_compared()
     assert nowhere.skipped["search configurations"] == "there is no index shirabe-chunks"
 
 
+def test_logs_go_by_the_age_of_their_rollover_for_one_that_is_written_to_may_be_old() -> None:
+    policy = things()["index state policy", "shirabe-logs"].body
+    assert [row["conditions"] for state in policy["states"] for row in state["transitions"]] == [
+        {"min_rollover_age": "180d"}
+    ]
+
+
 def test_a_guard_lets_the_vectors_of_its_model_in_until_another_one_is_served() -> None:
     mine = guard(SERVED)
     template = next(thing for (shelf, _), thing in things().items() if shelf == "index template")
