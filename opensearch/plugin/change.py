@@ -12,6 +12,8 @@ from opensearch.plugin.served import ServedModels
 TRUSTED: Final = "plugins.ml_commons.trusted_connector_endpoints_regex"
 PRIVATE_IP: Final = "plugins.ml_commons.connector.private_ip_enabled"
 WORKBENCH: Final = "plugins.search_relevance.workbench_enabled"
+ARCHIVED: Final = "archived."
+"""Before the name of a setting whose plugin is gone; while there is one, the cluster takes no other setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,9 @@ def restored_settings(record: Record, facts: Facts) -> dict[str, Any]:
     """Return the persistent settings that undo ours; None clears one. Patterns that others added meanwhile stay."""
     restored: dict[str, Any] = {}
     for name, before in record.before.items():
+        if (archived := f"{ARCHIVED}{name}") in facts.persistent:
+            restored[archived] = None
+            continue
         now, value = facts.persistent.get(name), before
         if name == TRUSTED and now is not None:
             left = [pattern for pattern in _patterns(now) if pattern not in record.trusted]

@@ -16,6 +16,7 @@ from opensearch.analysis import analysis
 from opensearch.lexical import DEFAULT_WEIGHTS, lexical_clause
 from opensearch.plugin.calls import MASK, JsonText, Ref, masked, resolved
 from opensearch.plugin.change import (
+    ARCHIVED,
     PRIVATE_IP,
     TRUSTED,
     WORKBENCH,
@@ -240,6 +241,14 @@ def test_what_is_trusted_already_stays_trusted() -> None:
 def test_a_transient_setting_is_in_the_way() -> None:
     there = facts(transient={PRIVATE_IP: "false"})
     assert len(overruled(wanted_settings(SERVED, there, workbench=False), there)) == 1
+
+
+@pytest.mark.parametrize("before", [None, "false"])
+def test_a_setting_of_a_plugin_that_is_gone_is_cleared(before: str | None) -> None:
+    archived = f"{ARCHIVED}{WORKBENCH}"
+    record = Record({WORKBENCH: before}, (), ())
+    assert restored_settings(record, facts({archived: "true"})) == {archived: None}
+    assert restored_settings(record, facts({f"{ARCHIVED}of.others": "true"})).keys() <= {WORKBENCH}
 
 
 PATTERNS = st.lists(st.sampled_from(["^a$", "^b$", "^c$"]), unique=True)
