@@ -56,6 +56,20 @@ async def answered(*arguments: str) -> tuple[int, Any]:
     return result.exit_code, json.loads(result.stdout)
 
 
+async def test_ways_of_searching_are_compared_on_an_index_that_is_there(
+    fake: FakeOpenSearch, models: StoppableModels
+) -> None:
+    both = ("--url", fake.url, "--username", USER, "--models-url", models.url)
+    code, answer = await answered("install", *both, "--judged-index", "shirabe-text-faq")
+    assert code != 0 and "there is no index shirabe-text-faq" in answer["error"] and fake.writes == []
+    code, answer = await answered("install", *both)
+    assert code == 0 and answer["skipped"]["search configurations"] == "there is no index shirabe-chunks"
+    fake.indexes, fake.aliases = {"shirabe-chunks-000007": {}}, {"shirabe-chunks": "shirabe-chunks-000007"}
+    code, answer = await answered("install", *both)
+    assert code == 0 and "search configurations" not in answer["skipped"]
+    assert {one["index"] for one in fake.kept["search_configurations"].values()} == {"shirabe-chunks-000007"}
+
+
 async def test_install_status_and_remove(fake: FakeOpenSearch, models: StoppableModels) -> None:
     at = ("--url", fake.url, "--username", USER)
     both = (*at, "--models-url", models.url)

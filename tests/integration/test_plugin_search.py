@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +19,13 @@ from real_system import drop, own
 
 from api.rerank import LateWeights
 from api.search import SearchPath
+from opensearch.plugin.calls import Ref, resolved
+from opensearch.plugin.census import read_shelf
 from opensearch.plugin.cluster import Cluster
 from opensearch.plugin.judged import judged_texts
 from opensearch.plugin.relevance import SEARCH_TEXT, configurations, lexical_query
 from opensearch.plugin.served import read_served
+from opensearch.plugin.shelves import MODEL
 from opensearch.store import OpenSearchStore, open_store
 from ray_app.client import ModelClient
 from shirabe.settings import SearchSettings, Settings
@@ -240,10 +244,13 @@ async def test_search_configurations_run_on_the_facade_s_own_index_and_find_what
     assert len(held) == 2 and not judged.left_out
     things = configurations(await read_served(models_url, None), both.alias)
     assert len(things) == 4
+    ids = {Ref(MODEL.title, found.name): found.ident for found in await read_shelf(both.cluster, MODEL)}
     async with AsyncOpenSearch(hosts=[opensearch_url], timeout=60) as client:
-        for body in (thing.body for thing in things):
-            # What the workbench does: the text takes the placeholder's place in the string.
-            query = json.loads(body["query"].replace(SEARCH_TEXT, QUESTIONS[1]))
+        for body in (resolved(thing.body, ids) for thing in things):
+            # What the workbench does: the text takes the placeholder's place in the string, and the query is wrapped,
+            # so that the search pipeline does not see into it.
+            search = json.loads(body["query"].replace(SEARCH_TEXT, QUESTIONS[1]))
+            search["query"] = {"wrapper": {"query": b64encode(json.dumps(search["query"]).encode()).decode()}}
             params = {"search_pipeline": body["searchPipeline"]} if body["searchPipeline"] else {}
-            answer = await client.search(index=body["index"], body=query | {"_source": ["text"]}, params=params)
+            answer = await client.search(index=body["index"], body=search | {"_source": ["text"]}, params=params)
             assert len(answer["hits"]["hits"]) >= TOP
