@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 from opensearch.plugin.calls import Call
 from opensearch.plugin.census import Census
 from opensearch.plugin.cluster import Cluster
 from opensearch.plugin.facts import Facts
 from opensearch.plugin.plan import Plan
-from opensearch.plugin.shelves import INDEX_TEMPLATE, JUDGMENTS, QUERY_SET, STATE_POLICY, Thing
+from opensearch.plugin.shelves import INDEX_TEMPLATE, JUDGMENTS, QUERY_SET, SNAPSHOT_POLICY, STATE_POLICY, Thing
 
 _MOST_QUERIES: Final = "plugins.search_relevance.query_set.maximum"
 _MOST_NESTED: Final = 10_000
@@ -43,11 +44,11 @@ def oversized(plan: Plan, facts: Facts) -> list[str]:
 
 
 async def other_conflicts(cluster: Cluster, plan: Plan) -> list[str]:
-    """Return what stands in the way of the index template and the state policy: rivals, an index mapped otherwise.
+    """Return what stands in the way of the index template and the policies: rivals, an index mapped otherwise.
 
     Raises: Forbidden, InvalidInput, Unavailable, Timeout.
     """
-    found = await _rival_policies(cluster, plan)
+    found = [*await _rival_policies(cluster, plan), *await _lacking_repositories(cluster, plan)]
     for template in (thing for thing in plan.things if thing.shelf is INDEX_TEMPLATE):
         rivals = await cluster.ask(Call("GET", "/_index_template"))
         patterns, priority = template.body["index_patterns"], template.body["priority"]
@@ -84,6 +85,16 @@ async def _rival_policies(cluster: Cluster, plan: Plan) -> list[str]:
             if theirs.get("priority", 0) == priority and overlap(patterns, theirs["index_patterns"])
         ]
     return found
+
+
+async def _lacking_repositories(cluster: Cluster, plan: Plan) -> list[str]:
+    """Return the repositories that snapshots would go to and are not there: index-management does not ask."""
+    named = [thing.body["snapshot_config"]["repository"] for thing in plan.things if thing.shelf is SNAPSHOT_POLICY]
+    return [
+        f"there is no snapshot repository {name}"
+        for name in named
+        if await cluster.ask(Call("GET", f"/_snapshot/{quote(name, safe='')}")) is None
+    ]
 
 
 def overlap(ours: Sequence[str], theirs: Sequence[str]) -> bool:

@@ -21,6 +21,7 @@ class FakeIndexManagement:
     kept: dict[str, dict[str, Any]] = field(default_factory=dict)
     managed: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     unreadable: bool = False
+    repositories: tuple[str, ...] = ("backups",)
     _number: int = 0
 
     def policy_routes(self) -> list[web.RouteDef]:
@@ -31,6 +32,7 @@ class FakeIndexManagement:
             web.post("/_plugins/_ism/change_policy/{indexes}", self.change_policy),
             web.post("/_plugins/_ism/remove/{indexes}", self.release),
             web.get("/_plugins/_sm/policies", self.list_policies),
+            web.get("/_snapshot/{name}", self.repository),
             web.post("/_plugins/_sm/policies/{name}", self.post_snapshot_policy),
             web.put("/_plugins/_sm/policies/{name}", self.put_snapshot_policy),
             web.delete("/_plugins/{plugin}/policies/{name}", self.delete_policy),
@@ -75,6 +77,12 @@ class FakeIndexManagement:
         for index in request.match_info["indexes"].split(","):
             del self.managed[index]
         return web.json_response({"failures": False, "failed_indices": []})
+
+    async def repository(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in self.repositories:
+            return refused(404, "repository_missing_exception", f"[{name}] missing")
+        return web.json_response({name: {"type": "fs"}})
 
     async def post_snapshot_policy(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]

@@ -67,6 +67,13 @@ async def test_policies_without_a_template_are_nobody_s_rivals(fake: FakeOpenSea
     assert set(fake.kept["_ism"]) == {"by-hand", LOGS}
 
 
+async def test_a_repository_that_is_not_there_is_known_before(fake: FakeOpenSearch, cluster: Cluster) -> None:
+    fake.repositories = ()
+    with pytest.raises(InvalidInput, match="nothing was changed: there is no snapshot repository backups"):
+        await put(cluster)
+    assert fake.writes == []
+
+
 async def test_a_list_that_cannot_be_read_is_not_taken_for_an_empty_one(fake: FakeOpenSearch, cluster: Cluster) -> None:
     await put(cluster)
     fake.unreadable, writes = True, len(fake.writes)
