@@ -176,14 +176,14 @@ async def test_an_older_or_another_engine_is_refused(
 
 async def test_nor_does_the_store_use_one_or_one_that_does_not_know_us(fake: FakeOpenSearch) -> None:
     settings, model = OpenSearchSettings(url=fake.url, timeout_s=5.0), ModelInfo("acme/m3", "r1", 8, 512)
-    with pytest.raises(Unavailable, match="refused our credentials"):
+    with pytest.raises(Unavailable, match="does not know our user or password"):
         await open_store(settings, model)
     known = settings.model_copy(update={"username": USER, "password": SecretStr(PASSWORD)})
     fake.distribution, fake.version = "opensearch", "3.5.0"
     with pytest.raises(InvalidInput, match=r"this is opensearch 3.5.0; needs .* >= 3.6"):
         await open_store(known, model)
     fake.version, fake.forbidden = "3.6.0", {("GET", "/_cat"), ("GET", "/_alias")}
-    with pytest.raises(Unavailable, match=r"refused our credentials.*no permissions"):
+    with pytest.raises(Unavailable, match=r"does not grant our user the right.*no permissions"):
         await open_store(known, model)
     assert fake.writes == []
 
