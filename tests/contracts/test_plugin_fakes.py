@@ -182,7 +182,7 @@ async def test_nor_does_the_store_use_one_or_one_that_does_not_know_us(fake: Fak
     fake.distribution, fake.version = "opensearch", "3.5.0"
     with pytest.raises(InvalidInput, match=r"this is opensearch 3.5.0; needs .* >= 3.6"):
         await open_store(known, model)
-    fake.version, fake.forbidden = "3.6.0", {("GET", "/_cat"), ("GET", "/_alias")}
+    fake.version, fake.forbidden = "3.6.0", {("GET", "/shirabe-chunks")}
     with pytest.raises(Unavailable, match=r"does not grant our user the right.*no permissions"):
         await open_store(known, model)
     assert fake.writes == []
