@@ -101,6 +101,8 @@ class _Work:
         # Where a write replaces, it takes what is there; elsewhere only what is the same and not ready is mended.
         candidates = same or ([] if shelf.several else list(there))
         base = candidates[0] if candidates else None
+        if base is not None:
+            self._ids[thing.ref] = base.ident  # it keeps its id, in a dry run too
         calls: list[Call] = []
         if shelf.several and shelf.superseded == "deleted":
             calls += [call for found in there for call in shelf.take(found)]

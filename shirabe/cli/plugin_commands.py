@@ -206,6 +206,7 @@ class _Place:
             judged=texts,
             compared=judged_index,
             japanese=japanese_of(self.settings.opensearch, self.facts.without_sudachi),
+            guarded=self.facts.guards_models,
         )
 
     async def _judged(self, path: Path, index: str) -> JudgedTexts:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from fake_ml_commons import MODEL_ACCESS
 from fake_opensearch_plugins import COMPONENTS, PASSWORD, USER, FakeOpenSearch, listening
 from pydantic import SecretStr
 
@@ -68,7 +69,14 @@ async def put(
 ) -> tuple[list[Outcome], Installed]:
     outcomes: list[Outcome] = [] if told is None else told
     facts = await read_facts(cluster)
-    plan = make_plan(served, facts.components, alias=ALIAS, repository="backups", judged=judged)
+    plan = make_plan(
+        served,
+        facts.components,
+        alias=ALIAS,
+        repository="backups",
+        judged=judged,
+        guarded=facts.guards_models,
+    )
     return outcomes, await install(cluster, facts, plan, outcomes.append, dry_run=dry_run)
 
 
@@ -118,6 +126,22 @@ async def test_a_dry_run_prints_the_calls_and_sends_none_that_writes(fake: FakeO
     await put(cluster)
     assert calls == fake.writes, "what was printed is what is sent"
     assert {"key": KEY} in fake.secrets, "the connectors got the key"
+
+
+async def test_where_models_are_guarded_ours_are_everybody_s(fake: FakeOpenSearch, cluster: Cluster) -> None:
+    fake.settings["persistent"][MODEL_ACCESS] = "true"
+    await put(cluster)
+    (group,) = fake.kept["model_groups"].values()
+    assert group["access"] == "public", "else only who installed them could search by them"
+    group["access"] = "private"
+    planned, _ = await put(cluster, dry_run=True)
+    assert [one.name for one in planned if one.done != "unchanged"] == ["shirabe-models"]
+    assert group["access"] == "private"
+    done, _ = await put(cluster)
+    assert [one.done for one in done] == [one.done for one in planned] and group["access"] == "public"
+    fake.settings["persistent"][MODEL_ACCESS] = "false"
+    again, _ = await put(cluster)
+    assert {one.done for one in again} == {"unchanged"}
 
 
 async def test_what_changes_is_changed_in_place_or_replaced(fake: FakeOpenSearch, cluster: Cluster) -> None:
@@ -201,7 +225,7 @@ async def test_without_the_rights_nothing_is_changed(
     right: tuple[str, str], fake: FakeOpenSearch, cluster: Cluster
 ) -> None:
     fake.forbidden = {right}
-    with pytest.raises(Forbidden, match=f"this user may not {right[0]} {right[1]}"):
+    with pytest.raises(Forbidden, match=f"this user may not {right[0]} {right[1]}.*[Nn]o permission"):
         await put(cluster)
     assert left(fake) == {} and fake.settings["persistent"] == {}
 
