@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, Final
@@ -48,6 +49,8 @@ from shirabe.settings import OpenSearchSettings
 from shirabe.types import Embedding, LegHit, ModelInfo, Principal, Query, Record, Saved, Stored
 
 DEFAULT_CHUNKER_VERSION: Final = "1"
+_KNOWN_S: Final = 1.0
+"""How long it is taken for known whether everything is public."""
 
 
 class OpenSearchStore:
@@ -72,6 +75,7 @@ class OpenSearchStore:
         self._index = alias if pinned is None else pinned.name
         self._reader = Reader(client, self._index)
         self._all_public = False
+        self._known_until_s = 0.0
         self._target = alias if pinned is None else writes_alias(pinned.name)
 
     async def close(self) -> None:
@@ -110,9 +114,12 @@ class OpenSearchStore:
         bodies = leg_bodies(query, legs, embedding, depth, weights=self._weights, all_public=self._all_public)
         if not bodies:
             return {}
-        *answers, private = await self._reader.search_all([*bodies.values(), private_body()])
-        # Only how the next query is best asked: what it may find is in its own filter, whatever this one saw.
-        self._all_public = private["hits"]["total"]["value"] == 0
+        due = (now := time.monotonic()) >= self._known_until_s
+        answers = await self._reader.search_all([*bodies.values(), *([private_body()] if due else [])])
+        if due:
+            # Only how queries are best asked: what one may find is in its own filter, whatever is known here.
+            self._all_public = answers.pop()["hits"]["total"]["value"] == 0
+            self._known_until_s = now + _KNOWN_S
         return {leg: ranking(leg, answer) for leg, answer in zip(bodies, answers, strict=True)}
 
     async def scores(

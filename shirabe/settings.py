@@ -61,6 +61,9 @@ class OpenSearchSettings(Section):
     username: str | None = Field(None, description="Basic authentication")
     password: SecretStr | None = Field(None, description="Basic authentication")
     verify_certs: bool = Field(True, description="Check the server's certificate")
+    ca_certs: Path | None = Field(
+        None, description="A file of the authorities that sign it, in PEM; default: the public ones and the system's"
+    )
     alias: str = Field(
         "shirabe-chunks", pattern=r"^[a-z][a-z0-9-]{0,60}$", description="Alias of the index generations"
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import TransportError
 
-from opensearch.client import asking, build_client, reason_of
+from opensearch.client import BLOCKED, asking, build_client, reason_of
 from opensearch.plugin.calls import Call
 from shirabe.errors import Forbidden, InvalidInput, Timeout, Unavailable
 from shirabe.settings import OpenSearchSettings
@@ -19,7 +19,6 @@ CALL_TIMEOUT_S: Final = 60.0
 SETTLE_DEADLINE_S: Final = 60.0
 """How long what was written may take to be read back as written."""
 _LOOK_S: Final = 0.1
-_BLOCKED: Final = "cluster_block_exception"
 _UNREADABLE: Final = "Failed to parse"
 """What index-management says, with a 404, of a list in which there is one thing that it cannot read."""
 
@@ -74,7 +73,7 @@ def raise_refusal(call: Call, status: object, info: object) -> None:
     reason = reason_of(info)
     if status == 401:
         raise Forbidden("the cluster does not know this user or password")
-    if status == 403 and _BLOCKED in reason:
+    if status == 403 and BLOCKED in reason:
         raise InvalidInput(f"the cluster is read-only for {call.method} {call.path}: {reason}")
     if status == 403:
         raise Forbidden(f"this user may not {call.method} {call.path}: {reason}")

@@ -33,10 +33,14 @@ _CLIENT: Final = {
 }
 
 
-def models_of(served: ServedModels) -> list[Thing]:
-    """Return connectors, the group, and the models, for everything that the server gives."""
+def models_of(served: ServedModels, *, guarded: bool = False) -> list[Thing]:
+    """Return connectors, the group, and the models, for everything that the server gives.
+
+    `guarded`: ml-commons keeps models to those who made them, unless their group says that it is everybody's.
+    """
     pairs = {name: _connector(name, served) for name in _names(served)}
-    group = Thing(MODEL_GROUP, GROUP, {"description": described("models of the model server")})
+    access = {"access": "public"} if guarded else {}  # refused where nothing is guarded
+    group = Thing(MODEL_GROUP, GROUP, {"description": described("models of the model server"), **access})
     models = [_model(name, connector, group.ref) for name, connector in pairs.items()]
     return [*pairs.values(), group, *models]
 

@@ -23,6 +23,7 @@ OPTIONAL: Final[Mapping[str, str]] = {
     "opensearch-index-management": "index state and snapshot policies",
     "opensearch-search-relevance": "query sets, judgments and search configurations",
 }
+_MODEL_ACCESS: Final = "plugins.ml_commons.model_access_control_enabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,12 @@ class Facts:
     def missing(self) -> tuple[str, ...]:
         """The optional components that the cluster lacks."""
         return tuple(name for name in OPTIONAL if name not in self.components)
+
+    @property
+    def guards_models(self) -> bool:
+        """Whether ml-commons keeps models to those who made them; it knows users by the security plugin alone."""
+        switched_on = str(self.settings.get(_MODEL_ACCESS)).lower() == "true"
+        return switched_on and "opensearch-security" in self.components
 
     def refusals(self) -> list[str]:
         """Return why nothing can be installed here; empty when it can."""

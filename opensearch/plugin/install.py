@@ -103,6 +103,8 @@ class _Work:
         anew = shelf.several and shelf.superseded == "deleted"
         candidates = [] if anew else same or ([] if shelf.several else list(there))
         base = candidates[0] if candidates else None
+        if base is not None:
+            self._ids[thing.ref] = base.ident  # it keeps its id, in a dry run too
         calls: list[Call] = []
         if anew:
             calls += [call for found in there for call in shelf.take(found)]

@@ -53,17 +53,19 @@ def make_plan(
     judged: JudgedTexts | None = None,
     compared: str | None = None,
     japanese: Japanese = "kuromoji",
+    guarded: bool = False,
 ) -> Plan:
     """Return the plan for a cluster with these components; ways of searching are compared on the index `compared`.
 
-    `japanese`: what cuts Japanese in indexes that begin with the template's pattern.
+    `japanese`: what cuts Japanese in indexes that begin with the template's pattern. `guarded`: models are kept to
+    those who made them, unless told otherwise.
 
     Raises: InvalidInput when that index would be taken for one of the template's.
     """
     if f"{alias}-".startswith(PATTERN.removesuffix("*")):
         raise InvalidInput(f"{PATTERN} is the pattern of the index template: choose another alias", "opensearch.alias")
     wanted = [
-        *models_of(served),
+        *models_of(served, guarded=guarded),
         guard(served),
         *ingest_pipelines(served),
         *search_pipelines(served),

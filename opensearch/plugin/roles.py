@@ -18,7 +18,8 @@ WRITER: Final = f"{PREFIX}writer"
 READER: Final = f"{PREFIX}reader"
 DASHBOARDS: Final = f"{PREFIX}dashboards"
 
-_PREDICT: Final = "cluster:admin/opensearch/ml/predict"
+# The processors and the `neural` query look at a model before they ask it.
+_ASK_MODELS: Final = ("cluster:admin/opensearch/ml/predict", "cluster:admin/opensearch/ml/models/get")
 LOG_PATTERNS: Final = tuple(f"{name}*" for name in ActivityIndexes().names())
 """Where the facade logs queries, clicks and syncs."""
 
@@ -30,7 +31,15 @@ def roles(alias: str) -> list[Thing]:
         _role(
             WRITER,
             "ingest, the facade, and clients that index texts",
-            ["cluster:monitor/main", "cluster:monitor/health", NODES_INFO, "cluster_composite_ops", _PREDICT],
+            [
+                "cluster:monitor/main",
+                "cluster:monitor/health",
+                NODES_INFO,
+                "cluster_composite_ops",
+                # Deleting by query reads by scroll, which `cluster_composite_ops` lets one open and not close.
+                "indices:data/read/scroll/clear",
+                *_ASK_MODELS,
+            ],
             {
                 (*generations, PATTERN, *LOG_PATTERNS): [
                     "crud",
@@ -39,19 +48,21 @@ def roles(alias: str) -> list[Thing]:
                     "indices:admin/get",
                     "indices:admin/refresh*",
                     "indices:monitor/stats",
-                ]
+                ],
+                # Generations are collected, and what blocks one is told.
+                (*generations,): ["indices:admin/delete", "indices:monitor/settings/get"],
             },
         ),
         _role(
             READER,
             "searching texts with OpenSearch's own queries",
-            ["cluster_composite_ops_ro", _PREDICT],
+            ["cluster_composite_ops_ro", *_ASK_MODELS],
             {(PATTERN,): ["read"]},
         ),
         _role(
             DASHBOARDS,
             "the dashboards, which show every document whoever may see it",
-            ["cluster_composite_ops_ro", _PREDICT],
+            ["cluster_composite_ops_ro", *_ASK_MODELS],
             {(*generations, PATTERN, *LOG_PATTERNS): ["read", "indices:admin/get", "indices:monitor/stats"]},
         ),
     ]

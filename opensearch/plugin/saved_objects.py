@@ -14,6 +14,7 @@ import httpx
 
 from opensearch.plugin.calls import Call
 from opensearch.plugin.outcome import Outcome, Tell
+from opensearch.tls import tls_context, tls_trouble
 from shirabe.errors import Forbidden, InvalidInput, ShirabeError, Timeout, Unavailable
 from shirabe.settings import OpenSearchSettings
 
@@ -59,7 +60,7 @@ class Dashboards:
             auth=auth,
             headers=_HEADERS,
             timeout=_TIMEOUT_S,
-            verify=settings.verify_certs,
+            verify=tls_context(settings),
             trust_env=False,
         )
 
@@ -116,7 +117,7 @@ class Dashboards:
         except httpx.TimeoutException as error:
             raise Timeout("Dashboards did not answer in time") from error
         except httpx.TransportError as error:
-            raise Unavailable(f"Dashboards cannot be reached: {error}") from error
+            raise Unavailable(f"Dashboards cannot be reached: {tls_trouble(error) or error}") from error
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
         if not response.is_success:

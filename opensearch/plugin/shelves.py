@@ -155,6 +155,14 @@ def _write_model(_: str, body: Body, found: Found | None) -> Call:
     return Call("POST", "/_plugins/_ml/models/_register?deploy=true", {"function_name": "remote", **body})
 
 
+def _write_model_group(name: str, body: Body, found: Found | None) -> Call:
+    # What is read back as `access` is written as `access_mode`.
+    spelled = {"access_mode" if key == "access" else key: value for key, value in body.items()}
+    if found is None:
+        return Call("POST", "/_plugins/_ml/model_groups/_register", {"name": name, **spelled})
+    return Call("PUT", f"/_plugins/_ml/model_groups/{found.ident}", {"name": name, **spelled})
+
+
 def _write_state_policy(name: str, body: Body, found: Found | None) -> Call:
     numbers = "" if found is None else f"?{_numbered(found)}"
     return Call("PUT", f"/_plugins/_ism/policies/{name}{numbers}", {"policy": body})
@@ -204,11 +212,7 @@ MODEL_GROUP: Final = Shelf(
     "model group",
     listing=Call("POST", "/_plugins/_ml/model_groups/_search", _OUR_NAMES),
     entries=_hits,
-    write=lambda name, body, found: (
-        Call("POST", "/_plugins/_ml/model_groups/_register", {"name": name, **body})
-        if found is None
-        else Call("PUT", f"/_plugins/_ml/model_groups/{found.ident}", {"name": name, **body})
-    ),
+    write=_write_model_group,
     take=_delete("_plugins/_ml/model_groups"),
     ident=lambda _, answer: str(answer["model_group_id"]),
     needs="opensearch-ml",

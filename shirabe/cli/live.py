@@ -47,7 +47,9 @@ class LiveIndex:
         self._chunk_tokens = chunk_tokens
         self._code = code
         self._chunkers: dict[int, Chunker] = {}
-        self._answering: tuple[float, Answering] | None = None
+        self._looked_up_s = 0.0
+        self._generations: tuple[Generation, Generation | None] | None = None
+        self._answering: Answering | None = None
 
     async def answering(self, *, fresh: bool = False) -> Answering:
         """Return the generation that answers, looked up a quarter of a second ago at most.
@@ -55,15 +57,17 @@ class LiveIndex:
         Raises: Unavailable, Timeout, InvalidInput.
         """
         now = time.monotonic()
-        if not fresh and self._answering is not None and now - self._answering[0] < _FRESH_S:
-            return self._answering[1]
-        if self._code is None:
-            found = self.whole(await self._catalogue.answering(), None)
-        else:
-            # Asked together: a switch of both is seen of both or of neither.
-            found = self.whole(*await self._catalogue.answering_with(self._code))
-        self._answering = now, found
-        return found
+        if self._answering is None or fresh or now - self._looked_up_s >= _FRESH_S:
+            if self._code is None:
+                found: tuple[Generation, Generation | None] = await self._catalogue.answering(), None
+            else:
+                # Asked together: a switch of both is seen of both or of neither.
+                found = await self._catalogue.answering_with(self._code)
+            # The same store as long as it is of the same generations: it learns how it is best asked.
+            if self._answering is None or found != self._generations:
+                self._answering = self.whole(*found)
+            self._looked_up_s, self._generations = now, found
+        return self._answering
 
     async def code_answering(self) -> Generation | None:
         """Return the generation of the code index that answers, None where there is none.

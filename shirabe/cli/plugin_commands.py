@@ -210,6 +210,7 @@ class _Place:
             judged=texts,
             compared=compared,
             japanese=japanese_of(self.settings.opensearch, self.facts.without_sudachi),
+            guarded=self.facts.guards_models,
         )
 
     async def _judged(self, path: Path, index: str) -> JudgedTexts:
@@ -256,8 +257,6 @@ def _run(
     )
     if engine.url is None:
         raise InvalidInput("no OpenSearch is known: Shirabe does not run here", "--url")
-    if engine.username is not None and engine.password is None:
-        raise InvalidInput("this user has no password: set SHIRABE_OPENSEARCH__PASSWORD", "--username")
     settings = settings.model_copy(update={"opensearch": engine})
     models = models_url or settings.models.url or (runtime.models_url if runtime else None)
 

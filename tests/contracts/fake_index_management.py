@@ -11,18 +11,16 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from aiohttp import web
-from fake_refusal import refused
+from fake_kept import FakeKept, refused
 
 
 @dataclass
-class FakeIndexManagement:
+class FakeIndexManagement(FakeKept):
     """State and snapshot policies. `unreadable`: one snapshot policy, of whomever, cannot be parsed."""
 
-    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
     managed: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     unreadable: bool = False
     repositories: tuple[str, ...] = ("backups",)
-    _number: int = 0
 
     def policy_routes(self) -> list[web.RouteDef]:
         return [

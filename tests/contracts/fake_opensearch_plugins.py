@@ -1,13 +1,12 @@
 """An OpenSearch with the plugins that the embedded node cannot have, over real HTTP on loopback.
 
-Security, index-management and search-relevance answer as their published references and their REST handlers say: what a
-body may hold, which numbers an update must name, what a name may be made of. Of ml-commons it has just enough. The
-second and the third were held against plugins that were built from their sources; security has never met the real one.
+Security, index-management and search-relevance answer as those did that were built from their sources: what a body may
+hold, which numbers an update must name, what a name may be made of. Of ml-commons there is just enough, its access
+control included.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from typing import Any
 from aiohttp import web
 from fake_dashboards import FakeDashboards
 from fake_index_management import FakeIndexManagement
-from fake_refusal import refused
+from fake_kept import refused
+from fake_ml_commons import MODEL_ACCESS, FakeMlCommons
 from fake_workbench import FakeWorkbench
 
 from shirabe.ports import LOOPBACK
@@ -35,10 +35,10 @@ COMPONENTS = (
 DEFAULTS = {
     "plugins.ml_commons.trusted_connector_endpoints_regex": ["^https://api\\.openai\\.com/.*$"],
     "plugins.ml_commons.connector.private_ip_enabled": "false",
+    MODEL_ACCESS: "false",
     "plugins.search_relevance.workbench_enabled": "false",
 }
 _ROLE_KEYS = {"description", "cluster_permissions", "index_permissions", "tenant_permissions"}
-_PLAIN = re.compile(r"[\w .,!?():@\-'/\"]*", re.ASCII)
 _REPLACED = {
     "component_template": "/_component_template",
     "index_template": "/_index_template",
@@ -46,11 +46,10 @@ _REPLACED = {
     "search": "/_search/pipeline",
     "role": "/_plugins/_security/api/roles",
 }
-_ML = {"connectors": "connector", "model_groups": "model_group", "models": "model"}
 
 
 @dataclass
-class FakeOpenSearch(FakeIndexManagement, FakeWorkbench):
+class FakeOpenSearch(FakeIndexManagement, FakeWorkbench, FakeMlCommons):
     """One cluster. `forbidden`: (method, path prefix) that our user may not; `broken`: those answered 500.
 
     `nonsense`: the path whose answers are JSON of another shape. `held`: document id -> path, of any index. `indexes`:
@@ -63,7 +62,6 @@ class FakeOpenSearch(FakeIndexManagement, FakeWorkbench):
     forbidden: set[tuple[str, str]] = field(default_factory=set)
     broken: set[tuple[str, str]] = field(default_factory=set)
     writes: list[str] = field(default_factory=list)
-    secrets: list[Any] = field(default_factory=list)
     held: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     blocked: dict[str, Any] = field(default_factory=dict)
@@ -74,9 +72,12 @@ class FakeOpenSearch(FakeIndexManagement, FakeWorkbench):
         """Ask for the user, refuse and break what the test says, note every write."""
         given = request.headers.get("Authorization")
         if "opensearch-security" in self.components and given is None:
-            return web.Response(status=401, text="Unauthorized")
+            challenge = {"WWW-Authenticate": 'Basic realm="OpenSearch Security"'}
+            return web.Response(status=401, text="Unauthorized", headers=challenge)
         for places, status, kind in ((self.forbidden, 403, "security_exception"), (self.broken, 500, "fault")):
             if any(request.method == method and request.path.startswith(prefix) for method, prefix in places):
+                if status == 403 and request.path.startswith("/_plugins/_security/api"):
+                    return _told(403, "FORBIDDEN", "No permission to access REST API: User operator")
                 return refused(status, kind, f"no permissions for [{request.path}] and User [name={USER}]")
         if request.path.startswith(self.nonsense):
             return web.json_response([["what", "is", "this"]])
@@ -98,6 +99,7 @@ class FakeOpenSearch(FakeIndexManagement, FakeWorkbench):
             web.post("/_plugins/_ml/models/_register", self.register_model),
             web.post("/_plugins/_ml/connectors/_create", self.create_ml),
             web.post("/_plugins/_ml/model_groups/_register", self.create_ml),
+            web.put("/_plugins/_ml/model_groups/{name}", self.update_group),
             web.post("/_plugins/_ml/{kind}/_search", self.search_ml),
             web.post("/_plugins/_ml/models/{name}/_undeploy", self.undeploy),
             web.delete("/_plugins/_ml/{kind}/{name}", self.delete_ml),
@@ -165,61 +167,33 @@ class FakeOpenSearch(FakeIndexManagement, FakeWorkbench):
             body = await request.json()
             if kind == "role":
                 if unknown := set(body) - _ROLE_KEYS:
-                    return web.json_response(
-                        {"status": "error", "reason": f"Invalid keys {sorted(unknown)}"}, status=400
-                    )
+                    told = {"reason": "Invalid configuration", "invalid_keys": {"keys": ",".join(sorted(unknown))}}
+                    return web.json_response({"status": "error", **told}, status=400)
                 shown: dict[str, Any] = {"fls": [], "masked_fields": []}
                 body["index_permissions"] = [shown | row for row in body["index_permissions"]]
                 body = {"reserved": False, "hidden": False, "static": False, "tenant_permissions": []} | body
-            self.kept.setdefault(kind, {})[request.match_info["name"]] = body
+            shelf, name = self.kept.setdefault(kind, {}), request.match_info["name"]
+            is_new, shelf[name] = name not in shelf, body
+            if kind == "role":
+                return _told(201, "CREATED", f"'{name}' created.") if is_new else _told(200, "OK", f"'{name}' updated.")
             return web.json_response({"acknowledged": True})
 
         return write
 
     def deleting(self, kind: str) -> Any:
         async def delete(request: web.Request) -> web.Response:
-            found = self.kept.get(kind, {}).pop(request.match_info["name"], None)
+            name = request.match_info["name"]
+            found = self.kept.get(kind, {}).pop(name, None)
+            if kind == "role":
+                gone = found is not None
+                return (
+                    _told(200, "OK", f"'{name}' deleted.")
+                    if gone
+                    else _told(404, "NOT_FOUND", f"role '{name}' not found.")
+                )
             return web.json_response({"acknowledged": True}, status=200 if found is not None else 404)
 
         return delete
-
-    # ml-commons
-
-    async def create_ml(self, request: web.Request) -> web.Response:
-        kind = request.path.split("/")[3]
-        body = await request.json()
-        if not _PLAIN.fullmatch(body["description"]):
-            return refused(400, "action_request_validation_exception", "description can only contain letters")
-        if kind == "connectors":
-            if not body.get("credential"):
-                return refused(400, "illegal_argument_exception", "Connector credential is null or empty list")
-            self.secrets.append(body.pop("credential"))
-        name = self._keep(kind, body)
-        return web.json_response({f"{_ML[kind]}_id": name})
-
-    async def register_model(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        assert body["connector_id"] in self.kept.get("connectors", {}), "a model is made after its connector"
-        assert body["model_group_id"] in self.kept.get("model_groups", {})
-        name = self._keep("models", body | {"model_state": "DEPLOYED"})
-        return web.json_response({"task_id": "task", "status": "CREATED", "model_id": name})
-
-    async def search_ml(self, request: web.Request) -> web.Response:
-        return web.json_response(self._hits(request.match_info["kind"]))
-
-    async def undeploy(self, request: web.Request) -> web.Response:
-        self.kept["models"][request.match_info["name"]]["model_state"] = "UNDEPLOYED"
-        return web.json_response({})
-
-    async def delete_ml(self, request: web.Request) -> web.Response:
-        kind, name = request.match_info["kind"], request.match_info["name"]
-        models = self.kept.get("models", {})
-        if kind == "models" and models[name]["model_state"] == "DEPLOYED":
-            return refused(400, "status_exception", "Model cannot be deleted in deploying or deployed state")
-        if any(name in (model["connector_id"], model["model_group_id"]) for model in models.values()):
-            return refused(409, "status_exception", "models are still using this")
-        del self.kept[kind][name]
-        return web.json_response({"result": "deleted"})
 
 
 @asynccontextmanager
@@ -236,3 +210,8 @@ async def listening(fake: FakeOpenSearch | FakeDashboards) -> AsyncIterator[str]
         yield fake.url
     finally:
         await runner.cleanup()
+
+
+def _told(status: int, word: str, message: str) -> web.Response:
+    """Answer as the security plugin's own API does."""
+    return web.json_response({"status": word, "message": message}, status=status)

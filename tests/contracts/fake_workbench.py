@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from fake_refusal import refused
+from fake_kept import FakeKept, refused
 
 SWITCH = "plugins.search_relevance.workbench_enabled"
 MOST = "plugins.search_relevance.query_set.maximum"
@@ -22,15 +22,12 @@ _NESTED = 10_000
 
 
 @dataclass
-class FakeWorkbench:
+class FakeWorkbench(FakeKept):
     """Query sets, judgments and search configurations. `slow`: kinds whose index is not there for the first write."""
 
     version: str = "3.6.0"
-    settings: dict[str, dict[str, Any]] = field(default_factory=lambda: {"persistent": {}, "transient": {}})
-    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
     indexes: dict[str, dict[str, Any]] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)
-    _number: int = 0
 
     def workbench_routes(self) -> list[web.RouteDef]:
         return [
@@ -97,16 +94,6 @@ class FakeWorkbench:
 
     def _since(self, version: str) -> bool:
         return [int(part) for part in self.version.split(".")[:2]] >= [int(part) for part in version.split(".")]
-
-    def _keep(self, kind: str, body: dict[str, Any]) -> str:
-        self._number += 1
-        name = f"id-{self._number}"
-        self.kept.setdefault(kind, {})[name] = body
-        return name
-
-    def _hits(self, kind: str) -> dict[str, Any]:
-        hits = [{"_id": name, "_source": body} for name, body in self.kept.get(kind, {}).items()]
-        return {"hits": {"total": {"value": len(hits), "relation": "eq"}, "hits": hits}}
 
 
 def _judged(body: dict[str, Any]) -> dict[str, Any]:

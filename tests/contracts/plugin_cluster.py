@@ -37,7 +37,7 @@ async def apply(
     """Install, and return what was told."""
     told: list[Outcome] = []
     facts = await read_facts(cluster)
-    plan = make_plan(served, facts.components, alias=ALIAS)
+    plan = make_plan(served, facts.components, alias=ALIAS, guarded=facts.guards_models)
     return told, await install(cluster, facts, plan, told.append, dry_run=dry_run, supersede=supersede)
 
 

@@ -58,7 +58,13 @@ async def put(
     outcomes: list[Outcome] = [] if told is None else told
     facts = await read_facts(cluster)
     plan = make_plan(
-        served, facts.components, alias=ALIAS, repository="backups", judged=judged, compared=compared or ALIAS
+        served,
+        facts.components,
+        alias=ALIAS,
+        repository="backups",
+        judged=judged,
+        compared=compared or ALIAS,
+        guarded=facts.guards_models,
     )
     return outcomes, await install(cluster, facts, plan, outcomes.append, dry_run=dry_run)
 

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from opensearchpy import AsyncOpenSearch
 
-from opensearch import queries, reader
+from opensearch import queries, reader, store
 from opensearch.analysis import KUROMOJI
 from opensearch.code_search import CODE_FIELDS
 from opensearch.generations import answering_generation, current_name, generation_name
@@ -215,6 +215,36 @@ async def test_vectors_are_in_no_stored_field(opened: OpenSearchStore, client: A
     (hit,) = (await client.search(index=name, body={"query": {"match_all": {}}}))["hits"]["hits"]
     assert not {"dense", "sparse", "late"} & set(hit["_source"])
     assert {"chunk_id", "text"} <= set(hit["_source"])
+
+
+async def test_what_is_public_is_asked_for_once_and_then_from_time_to_time(
+    opened: OpenSearchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = record(2, "tea")
+    hidden = replace(hidden, document=replace(hidden.document, acl=Acl(False, ("team",))))
+    sent: list[list[str]] = []
+    ask = AsyncOpenSearch.msearch
+
+    async def listening(client: AsyncOpenSearch, *, index: str, body: list[object]) -> object:
+        sent.append([str(line) for line in body[1::2]])
+        return await ask(client, index=index, body=body)
+
+    async def asked() -> tuple[int, bool, int]:
+        hits = (await opened.legs(Query("tea"), ["lexical"], None, 10))["lexical"]
+        return len(sent[-1]), "must_not" in sent[-1][0], len(hits)
+
+    monkeypatch.setattr(AsyncOpenSearch, "msearch", listening)
+    monkeypatch.setattr(store, "_KNOWN_S", 1_000.0)
+    await opened.write([record(1, "tea")], [], 1)
+    await opened.refresh()
+    assert await asked() == (2, False, 1)
+    assert await asked() == (1, True, 1)
+    await opened.write([hidden], [], 1)
+    await opened.refresh()
+    assert await asked() == (1, True, 1), "hidden, however it is asked"
+    monkeypatch.setattr(opened, "_known_until_s", 0.0)
+    assert await asked() == (2, True, 1)
+    assert await asked() == (1, False, 1)
 
 
 async def test_listings_go_on_past_one_page(opened: OpenSearchStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from fake_ml_commons import MODEL_ACCESS
 from fake_opensearch_plugins import COMPONENTS, PASSWORD, USER, FakeOpenSearch, listening
 from plugin_fakes import ALIAS, JUDGED, KEY, SERVED, opened_fake, put, take_back
 from pydantic import SecretStr
@@ -80,6 +81,22 @@ async def test_a_dry_run_prints_the_calls_and_sends_none_that_writes(fake: FakeO
     assert {"key": KEY} in fake.secrets, "the connectors got the key"
 
 
+async def test_where_models_are_guarded_ours_are_everybody_s(fake: FakeOpenSearch, cluster: Cluster) -> None:
+    fake.settings["persistent"][MODEL_ACCESS] = "true"
+    await put(cluster)
+    (group,) = fake.kept["model_groups"].values()
+    assert group["access"] == "public", "else only who installed them could search by them"
+    group["access"] = "private"
+    planned, _ = await put(cluster, dry_run=True)
+    assert [one.name for one in planned if one.done != "unchanged"] == ["shirabe-models"]
+    assert group["access"] == "private"
+    done, _ = await put(cluster)
+    assert [one.done for one in done] == [one.done for one in planned] and group["access"] == "public"
+    fake.settings["persistent"][MODEL_ACCESS] = "false"
+    again, _ = await put(cluster)
+    assert {one.done for one in again} == {"unchanged"}
+
+
 async def test_what_changes_is_changed_in_place_or_replaced(fake: FakeOpenSearch, cluster: Cluster) -> None:
     await put(cluster)
     fake.kept["_ism"]["shirabe-logs"]["body"]["default_state"] = "deleted"
@@ -136,14 +153,14 @@ async def test_an_older_or_another_engine_is_refused(
 
 async def test_nor_does_the_store_use_one_or_one_that_does_not_know_us(fake: FakeOpenSearch) -> None:
     settings, model = OpenSearchSettings(url=fake.url, timeout_s=5.0), ModelInfo("acme/m3", "r1", 8, 512)
-    with pytest.raises(Unavailable, match="refused our credentials"):
+    with pytest.raises(Unavailable, match="does not know our user or password"):
         await open_store(settings, model)
     known = settings.model_copy(update={"username": USER, "password": SecretStr(PASSWORD)})
     fake.distribution, fake.version = "opensearch", "3.5.0"
     with pytest.raises(InvalidInput, match=r"this is opensearch 3.5.0; needs .* >= 3.6"):
         await open_store(known, model)
-    fake.version, fake.forbidden = "3.6.0", {("GET", "/_cat"), ("GET", "/_alias")}
-    with pytest.raises(Unavailable, match=r"refused our credentials.*no permissions"):
+    fake.version, fake.forbidden = "3.6.0", {("GET", "/shirabe-chunks")}
+    with pytest.raises(Unavailable, match=r"does not grant our user the right.*no permissions"):
         await open_store(known, model)
     assert fake.writes == []
 
@@ -161,7 +178,7 @@ async def test_without_the_rights_nothing_is_changed(
     right: tuple[str, str], fake: FakeOpenSearch, cluster: Cluster
 ) -> None:
     fake.forbidden = {right}
-    with pytest.raises(Forbidden, match=f"this user may not {right[0]} {right[1]}"):
+    with pytest.raises(Forbidden, match=f"this user may not {right[0]} {right[1]}.*[Nn]o permission"):
         await put(cluster)
     assert left(fake) == {} and fake.settings["persistent"] == {}
 

@@ -100,10 +100,13 @@ class Rig:
             with (self.folder / path).open("a", encoding="utf-8") as file:
                 file.write(text)
 
-    async def build(self, parts: Parts, *, code: bool = True, settings: Settings | None = None) -> BuildReport:
-        """Build a candidate of the code index; not `code`: of both, from the sources."""
+    async def build(
+        self, parts: Parts, *, code: bool = True, settings: Settings | None = None, from_sources: bool | None = None
+    ) -> BuildReport:
+        """Build a candidate of the code index; not `code`: of both, from the sources unless said otherwise."""
         of = settings or self.settings
-        return await build(parts, of, ModelChoice(), lambda *_: None, from_sources=not code, code=code)
+        anew = not code if from_sources is None else from_sources
+        return await build(parts, of, ModelChoice(), lambda *_: None, from_sources=anew, code=code)
 
     async def verify(
         self, parts: Parts, *judged: JudgedQuery, code: bool = True, bounds: Thresholds = PATIENT

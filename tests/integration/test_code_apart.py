@@ -260,3 +260,30 @@ async def test_all_is_cut_anew_while_code_lies_apart(rig: Rig) -> None:
         gone = await collect(parts, rig.settings, [f"{alias}-code-000001"], DAY, dry_run=False, code=True)
         assert sorted(gone) == sorted(one.split(" + "))
         await require_true(parts)
+
+
+async def test_code_goes_apart_and_all_is_cut_anew_in_one_build(rig: Rig) -> None:
+    before = await rig.filled()
+    async with rig.parts() as parts:
+        was_code = await code_in(parts, code=False)
+        built = await rig.build(parts, settings=with_chunks(rig.settings, SHORT), from_sources=True)
+        assert built.failures == []
+        (read,) = built.sources.values()
+        assert read.chunks > len(before), "cut shorter, from the folder"
+        await require_whole(parts, set(before))
+        rig.edit("zebrafinch")
+        assert (await parts.job.sync("docs")).documents == 2
+        assert (await rig.verify(parts)).passed
+        await promoted(parts)
+        cut = await require_apart(parts)
+        assert len(cut) > len(before) and cut - set(was_code)
+        for code in (False, True):
+            catalogue = parts.catalogue_of(code=code)
+            assert parts.index.chunk_tokens(await catalogue.answering()) == SHORT
+        await require_true(parts)
+        # What was cut as before is kept true too, and is one step away.
+        assert (await rollback(parts, force=False, code=True)).now == built.beside
+        assert set(before) < set(await held(parts))
+        await require_true(parts)
+        await promoted(parts)
+        assert await require_apart(parts) == cut

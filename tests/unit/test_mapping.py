@@ -151,7 +151,6 @@ def test_generations_sort_by_age() -> None:
     [
         (400, InvalidInput),
         (413, InvalidInput),
-        (401, Unavailable),
         (403, Unavailable),
         (404, Unavailable),
         (408, Timeout),
