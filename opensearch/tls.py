@@ -5,10 +5,9 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-import httpx
-
 from shirabe.errors import InvalidInput
 from shirabe.settings import OpenSearchSettings
+from shirabe.trust import default_trust
 
 _PLACE: Final = "opensearch.ca_certs"
 # OpenSSL's numbers of "who signed this is not known here"; an expired certificate or another's name has others.
@@ -27,9 +26,7 @@ def tls_context(settings: OpenSearchSettings) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
         return context
     if settings.ca_certs is None:
-        context = httpx.create_ssl_context(trust_env=False)
-        context.load_default_certs()
-        return context
+        return default_trust()
     try:
         return ssl.create_default_context(cafile=settings.ca_certs)
     except ssl.SSLError as error:  # an OSError too

@@ -14,6 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from shirabe.errors import Forbidden, InvalidInput, Timeout, Unavailable
+from shirabe.trust import default_trust
 
 _TIMEOUT_S = 10.0
 _SYNTAX = re.compile(r"([.+*?^$(){}|\[\]\\])")
@@ -52,7 +53,8 @@ async def read_served(url: str, key: SecretStr | None) -> ServedModels:
     address = _checked(url)
     headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
     try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, headers=headers) as client:
+        trusted = default_trust()
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, headers=headers, verify=trusted) as client:
             response = await client.get(f"{address}/info")
     except httpx.TimeoutException as error:
         raise Timeout(f"the model server at {address} did not answer in time") from error
