@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fake_opensearch_plugins import PASSWORD, USER, FakeOpenSearch
+import pytest
+from fake_opensearch_plugins import PASSWORD, USER, FakeOpenSearch, listening
 from pydantic import SecretStr
 
 from opensearch.plugin.cluster import Cluster, open_cluster
@@ -43,6 +44,21 @@ async def opened_fake(fake: FakeOpenSearch) -> AsyncIterator[Cluster]:
         yield cluster
     finally:
         await cluster.close()
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeOpenSearch]:
+    """Give a cluster that has every plugin."""
+    one = FakeOpenSearch()
+    async with listening(one):
+        yield one
+
+
+@pytest.fixture
+async def cluster(fake: FakeOpenSearch) -> AsyncIterator[Cluster]:
+    """Give that cluster as `plugin install` sees it."""
+    async with opened_fake(fake) as one:
+        yield one
 
 
 async def put(

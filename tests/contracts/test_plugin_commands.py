@@ -14,12 +14,15 @@ import psutil
 import pytest
 from fake_dashboards import FakeDashboards
 from fake_opensearch_plugins import PASSWORD, USER, FakeOpenSearch, listening
+from plugin_fakes import fake
 from stoppable_models import StoppableModels
 from typer.testing import CliRunner, Result
 
 from shirabe.cli import app
 from shirabe.ports import LOOPBACK, require_free_port
 from shirabe.runtime import Runtime, write_runtime
+
+__all__ = ["fake"]
 
 KEY = "a-key-that-nobody-may-read"
 
@@ -29,13 +32,6 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHIRABE_STATE_DIR", str(tmp_path))
     monkeypatch.setenv("SHIRABE_OPENSEARCH__PASSWORD", PASSWORD)
     monkeypatch.setenv("SHIRABE_MODELS__API_KEY", KEY)
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeOpenSearch]:
-    one = FakeOpenSearch()
-    async with listening(one):
-        yield one
 
 
 @pytest.fixture

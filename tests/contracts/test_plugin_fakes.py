@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from fake_ml_commons import MODEL_ACCESS
-from fake_opensearch_plugins import COMPONENTS, PASSWORD, USER, FakeOpenSearch, listening
-from plugin_fakes import ALIAS, JUDGED, KEY, SERVED, opened_fake, put, take_back
+from fake_opensearch_plugins import COMPONENTS, PASSWORD, USER, FakeOpenSearch
+from plugin_fakes import ALIAS, JUDGED, KEY, SERVED, cluster, fake, put, take_back
 from pydantic import SecretStr
 
 from opensearch.plugin.cluster import Cluster, open_cluster
@@ -25,18 +24,7 @@ from shirabe.errors import Forbidden, InvalidInput, Unavailable
 from shirabe.settings import OpenSearchSettings
 from shirabe.types import ModelInfo
 
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeOpenSearch]:
-    one = FakeOpenSearch()
-    async with listening(one):
-        yield one
-
-
-@pytest.fixture
-async def cluster(fake: FakeOpenSearch) -> AsyncIterator[Cluster]:
-    async with opened_fake(fake) as one:
-        yield one
+__all__ = ["cluster", "fake"]
 
 
 def left(fake: FakeOpenSearch) -> dict[str, Any]:

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from fake_opensearch_plugins import FakeOpenSearch, listening
-from plugin_fakes import opened_fake, put, take_back
+from fake_opensearch_plugins import FakeOpenSearch
+from plugin_fakes import cluster, fake, put, take_back
 
 from opensearch.plugin.cluster import Cluster
 from shirabe.errors import InvalidInput, Unavailable
 
+__all__ = ["cluster", "fake"]
+
 LOGS = "shirabe-logs"
 OLDER: dict[str, Any] = {"policy_id": LOGS, "description": "Made by shirabe plugin install: older", "states": []}
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeOpenSearch]:
-    one = FakeOpenSearch()
-    async with listening(one):
-        yield one
-
-
-@pytest.fixture
-async def cluster(fake: FakeOpenSearch) -> AsyncIterator[Cluster]:
-    async with opened_fake(fake) as one:
-        yield one
 
 
 async def test_indexes_get_the_policy_that_changed_and_are_let_go_with_it(

@@ -8,23 +8,19 @@ from dataclasses import replace
 import pytest
 from fake_opensearch_plugins import FakeOpenSearch, listening
 from fake_workbench import MOST
-from plugin_fakes import ALIAS, JUDGED, opened_fake, put, take_back
+from plugin_fakes import ALIAS, JUDGED, cluster, put, take_back
 
 from opensearch.plugin.cluster import Cluster
 from opensearch.plugin.judged import compared_index, judged_texts
 from shirabe.errors import InvalidInput
+
+__all__ = ["cluster"]
 
 
 @pytest.fixture
 async def fake() -> AsyncIterator[FakeOpenSearch]:
     one = FakeOpenSearch(indexes={f"{ALIAS}-000007": {}}, aliases={ALIAS: f"{ALIAS}-000007"})
     async with listening(one):
-        yield one
-
-
-@pytest.fixture
-async def cluster(fake: FakeOpenSearch) -> AsyncIterator[Cluster]:
-    async with opened_fake(fake) as one:
         yield one
 
 
