@@ -169,7 +169,12 @@ async def alias_members(client: AsyncOpenSearch, alias: str) -> dict[str, bool]:
     with asking():
         # Not by `_cat/aliases`: the security plugin takes that for a question about every index there is.
         found = await client.indices.get(index=alias, params={"filter_path": "*.aliases", "ignore_unavailable": "true"})
-    flags = {name: index["aliases"].get(alias) for name, index in found.items()}
+    return members_among(found, alias)
+
+
+def members_among(found: Mapping[str, Any], alias: str) -> dict[str, bool]:
+    """Return index name -> is it the one written to, for those of the indices that were found behind an alias."""
+    flags = {name: index.get("aliases", {}).get(alias) for name, index in found.items()}
     return {name: bool(its.get("is_write_index")) for name, its in flags.items() if its is not None}
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from opensearchpy import AsyncOpenSearch
 
-from opensearch.client import alias_members, asking, create_index
+from opensearch.client import alias_members, asking, create_index, members_among
 from opensearch.mapping import index_body, index_meta
 from opensearch.shape import Shape, ShapeOf
 from shirabe.errors import InvalidInput, Unavailable
@@ -88,8 +88,7 @@ async def answering_generations(client: AsyncOpenSearch, aliases: Sequence[str])
         )
     answering: list[Generation | None] = []
     for alias in aliases:
-        its = {name: index["aliases"][alias] for name, index in found.items() if alias in index.get("aliases", {})}
-        members = {name: bool(flags.get("is_write_index")) for name, flags in its.items()}
+        members = members_among(found, alias)
         name = _written_to(alias, members) if members else None
         answering.append(None if name is None else _generation(name, found[name]))
     return answering

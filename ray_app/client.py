@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from ray_app.wire import unpack
 from shirabe.errors import Forbidden, InvalidInput, NotFound, Overloaded, Timeout, Unavailable
-from shirabe.trust import default_trust
+from shirabe.trust import trust_for
 from shirabe.types import Embedding, ModelInfo, Output, TextKind
 
 _TEXTS: Final = 64
@@ -47,7 +47,7 @@ class ModelClient:
             transport=transport,
             timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
             headers={} if api_key is None else {"Authorization": f"Bearer {api_key.get_secret_value()}"},
-            verify=default_trust(),
+            verify=trust_for(url),
             trust_env=False,  # a proxy meant for the internet must not see what is asked here
         )
         self._slots = asyncio.Semaphore(_CONCURRENT)

@@ -146,8 +146,9 @@ class _Work:
         for call in calls:
             answer = await self._sent(thing, call)
             self.written += 1
-        ident = base.ident if base is not None else thing.shelf.ident(thing.name, answer)
-        self._ids[thing.ref] = ident
+        if base is None:
+            self._ids[thing.ref] = thing.shelf.ident(thing.name, answer)
+        ident = self._ids[thing.ref]
 
         async def as_written() -> bool:
             rows = await read_shelf(self._cluster, thing.shelf)

@@ -64,6 +64,7 @@ def make_plan(
     """
     if f"{alias}-".startswith(PATTERN.removesuffix("*")):
         raise InvalidInput(f"{PATTERN} is the pattern of the index template: choose another alias", "opensearch.alias")
+    index = judged.index if judged else compared
     wanted = [
         *models_of(served, guarded=guarded),
         guard(served),
@@ -74,7 +75,7 @@ def make_plan(
         *([snapshot_policy(repository, alias)] if repository else []),
         *roles(alias),
         *(judgments(judged) if judged else []),
-        *(configurations(served, index) if (index := judged.index if judged else compared) else []),
+        *(configurations(served, index) if index else []),
     ]
     skipped = {OPTIONAL[name]: f"the plugin {name} is not on every node" for name in OPTIONAL if name not in components}
     if repository is None:

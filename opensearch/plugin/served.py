@@ -14,7 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from shirabe.errors import Forbidden, InvalidInput, Timeout, Unavailable
-from shirabe.trust import default_trust
+from shirabe.trust import trust_for
 
 _TIMEOUT_S = 10.0
 _SYNTAX = re.compile(r"([.+*?^$(){}|\[\]\\])")
@@ -53,7 +53,7 @@ async def read_served(url: str, key: SecretStr | None) -> ServedModels:
     address = _checked(url)
     headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
     try:
-        trusted = default_trust()
+        trusted = trust_for(address)
         async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, headers=headers, verify=trusted) as client:
             response = await client.get(f"{address}/info")
     except httpx.TimeoutException as error:

@@ -19,8 +19,7 @@ from fake_index_management import FakeIndexManagement
 from fake_kept import refused
 from fake_ml_commons import MODEL_ACCESS, FakeMlCommons
 from fake_workbench import FakeWorkbench
-
-from shirabe.ports import LOOPBACK
+from serving import serving
 
 USER, PASSWORD = "operator", "fake-password-1"
 COMPONENTS = (
@@ -201,15 +200,9 @@ async def listening(fake: FakeOpenSearch | FakeDashboards) -> AsyncIterator[str]
     """Serve a fake on a free port."""
     app = web.Application(middlewares=[fake.guard])
     app.add_routes(fake.routes())
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, LOOPBACK, 0)
-    await site.start()
-    fake.url = f"http://{LOOPBACK}:{runner.addresses[0][1]}"
-    try:
+    async with serving(app) as at:
+        fake.url = f"http://{at}"
         yield fake.url
-    finally:
-        await runner.cleanup()
 
 
 def _told(status: int, word: str, message: str) -> web.Response:

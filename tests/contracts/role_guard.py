@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import httpx
 from aiohttp import web
+from serving import serving
 
 from opensearch.plugin.roles import roles
-from shirabe.ports import LOOPBACK
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "crud": ("read", "write"),
@@ -136,14 +136,9 @@ async def guarded(guard: Guard) -> AsyncIterator[Guard]:
     """Serve a guard on a free port."""
     app = web.Application(client_max_size=100_000_000)
     app.router.add_route("*", "/{path:.*}", guard.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, LOOPBACK, 0).start()
-    guard.url = f"http://{LOOPBACK}:{runner.addresses[0][1]}"
-    try:
+    async with serving(app) as at:
+        guard.url = f"http://{at}"
         yield guard
-    finally:
-        await runner.cleanup()
 
 
 def _granted(allowed: list[str], right: str) -> bool:

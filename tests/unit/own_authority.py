@@ -14,6 +14,7 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from serving import serving
 
 from shirabe.ports import LOOPBACK
 
@@ -76,10 +77,5 @@ async def listening(handler: Handler, tls: ssl.SSLContext | None = None) -> Asyn
     """Serve on a free port, and give `HOST:PORT`."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, LOOPBACK, 0, ssl_context=tls).start()
-    try:
-        yield f"{LOOPBACK}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with serving(app, tls) as at:
+        yield at
